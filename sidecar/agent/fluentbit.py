@@ -1,0 +1,47 @@
+"""The Fluent Bit beside the sidecar: is it there, and reload it."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+_TIMEOUT = 2.0
+_RELOAD_SECONDS = 10.0
+
+
+class FluentBit:
+    """Talks to Fluent Bit's HTTP server on the loopback address."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}/api/v2/reload"
+
+    def reload_count(self) -> int | None:
+        """How often it has reloaded since it started, or None where it doesn't answer."""
+        try:
+            with urllib.request.urlopen(self._url, timeout=_TIMEOUT) as answer:  # noqa: S310 - http only
+                count = json.load(answer)["hot_reload_count"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return count if isinstance(count, int) else None
+
+    def reload(self) -> bool:
+        """Reload, and wait until it has; False where it isn't there or doesn't.
+
+        The answer to the request says nothing: it comes before anything has happened. The count does.
+        """
+        before = self.reload_count()
+        if before is None:
+            return False
+        request = urllib.request.Request(self._url, data=b"{}", method="POST")  # noqa: S310 - http only
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT):  # noqa: S310 - http only
+                pass
+        except OSError:
+            return False
+        end = time.monotonic() + _RELOAD_SECONDS
+        while time.monotonic() < end:
+            count = self.reload_count()
+            if count is not None and count != before:
+                return True
+            time.sleep(0.2)
+        return False

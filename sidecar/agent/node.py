@@ -1,0 +1,117 @@
+"""What Fluent Bit needs on the node: its folders, its rendered configuration, and its variables as files.
+
+Until the index templates are in place the variables point at a closed local port: chunks wait on disk, and no document
+arrives before its template. `open` lets them go.
+"""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+from sidecar.agent.fluentbit import FluentBit
+from sidecar.agent.output import switch_link, write_file, write_tree
+from sidecar.config import Config, resolve
+from sidecar.errors import RenderError, SidecarError
+from sidecar.events.journal import make_folder
+from sidecar.render import MANIFEST, render
+from sidecar.render.fluentbit import HOST, PASSWORD, PORT, USER, variables
+from sidecar.render.layout import Layout
+
+log = logging.getLogger(__name__)
+
+CLOSED = {HOST: "127.0.0.1", PORT: "1"}
+"""Where nothing listens: connections are refused at once, and chunks wait."""
+_OPENED = "opened.json"
+
+
+class Node:
+    """The files of one configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._layout = Layout.of(config)
+        self._fluent_bit = FluentBit(config.fluentbit.port)
+
+    def prepare(self) -> None:
+        """Make the folders, write the configuration, and point Fluent Bit at a closed port unless it was let go before.
+
+        Raises:
+            RenderError: Something can't be written.
+            SecretError: A credential can't be read.
+        """
+        files = render(self._config)
+        name = hashlib.sha256(files[MANIFEST].encode()).hexdigest()[:12]
+        folder = Path(self._layout.rendered)
+        try:
+            for path in (*self._layout.state_folders, self._layout.rendered, self._layout.environment):
+                make_folder(Path(path))
+            write_tree(folder / name, files)
+            switch_link(Path(self._layout.current), f"{folder.name}/{name}")
+            if not self._was_opened():
+                self._write(CLOSED)
+        except OSError as error:
+            raise _cannot_write(error) from error
+
+    def open(self) -> None:
+        """Point Fluent Bit at OpenSearch, and reload it if it is running.
+
+        Raises:
+            SidecarError: It is running and does not reload.
+            RenderError: Something can't be written.
+            SecretError: A credential can't be read.
+        """
+        if self._was_opened():
+            return
+        try:
+            self._write(self._address())
+            running = self._fluent_bit.reload_count() is not None
+            if running and not self._fluent_bit.reload():
+                raise SidecarError(
+                    "Fluent Bit does not reload", hint="its log says why; the sidecar sends events meanwhile"
+                )
+            # Not before the reload: a crash in between asks for it again.
+            write_file(self._marker, self._mark())
+        except OSError as error:
+            raise _cannot_write(error) from error
+        log.info("Fluent Bit sends to %s%s", self._config.opensearch.url, "" if running else ", once it is started")
+
+    @property
+    def _marker(self) -> Path:
+        return Path(self._layout.environment) / _OPENED
+
+    def _was_opened(self) -> bool:
+        try:
+            return self._marker.read_text() == self._mark()
+        except OSError:
+            return False
+
+    def _mark(self) -> str:
+        """Of everything that Fluent Bit takes from these files; a digest, because a password is in it."""
+        text = json.dumps({**self._credentials(), **self._address(), "files": render(self._config)[MANIFEST]})
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _address(self) -> dict[str, str]:
+        opensearch = self._config.opensearch
+        return {HOST: opensearch.endpoint.hostname or "", PORT: str(opensearch.port)}
+
+    def _credentials(self) -> dict[str, str]:
+        basic = self._config.opensearch.auth.basic
+        if not basic:
+            return {}
+        return {
+            USER: resolve(basic.username, name="opensearch.auth.basic.username"),
+            PASSWORD: resolve(basic.password, name="opensearch.auth.basic.password"),
+        }
+
+    def _write(self, address: dict[str, str]) -> None:
+        values = {**self._credentials(), **address}
+        for name in variables(self._config):
+            write_file(Path(self._layout.environment) / name, values[name])
+
+
+def _cannot_write(error: OSError) -> RenderError:
+    return RenderError(
+        f"{error.filename}: can't be written: {error.strerror}",
+        hint="check owner and mode of paths.state and paths.run",
+    )

@@ -1,0 +1,95 @@
+"""Rendered files on disk: written whole or not at all, compared with what they should be."""
+
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from sidecar.errors import RenderError
+from sidecar.render import MANIFEST
+
+_FILE_MODE = 0o640
+
+
+def write_tree(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Write rendered files below a folder, and remove those that an earlier manifest names and that are no more.
+
+    Returns:
+        The relative paths that changed.
+
+    Raises:
+        RenderError: The folder can't be written.
+    """
+    try:
+        stale = [path for path in _listed(folder) if path not in files]
+        changed = [path for path, text in files.items() if _read(folder / path) != text]
+        # The manifest comes last: where it is right, everything is.
+        for path in changed:
+            write_file(folder / path, files[path])
+        for path in stale:
+            (folder / path).unlink(missing_ok=True)
+            with suppress(OSError):
+                (folder / path).parent.rmdir()
+    except OSError as error:
+        raise RenderError(
+            f"{error.filename}: can't be written: {error.strerror}", hint="check owner and mode"
+        ) from error
+    return changed + stale
+
+
+def difference(folder: Path, files: Mapping[str, str]) -> str:
+    """A unified diff from what is in the folder to what should be; empty where they are the same."""
+    parts: list[str] = []
+    for path in sorted({*files, *_listed(folder)}):
+        there, wanted = _read(folder / path) or "", files.get(path, "")
+        parts += difflib.unified_diff(
+            there.splitlines(keepends=True), wanted.splitlines(keepends=True), f"{folder}/{path}", f"rendered/{path}"
+        )
+    return "".join(parts)
+
+
+def write_file(path: Path, text: str, *, mode: int = _FILE_MODE) -> None:
+    """Replace a file at once: a reader sees the old text or the new, never a part.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), mode)
+        stream.write(text)
+    fresh.replace(path)
+
+
+def switch_link(link: Path, target: str) -> None:
+    """Point a link at another folder beside it, at once.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _listed(folder: Path) -> list[str]:
+    """The files that the manifest in a folder names; only such are ever removed."""
+    try:
+        names = json.loads(_read(folder / MANIFEST) or "{}").get("files", {})
+    except (ValueError, AttributeError):
+        return []
+    return [
+        name for name in names if isinstance(name, str) and not name.startswith("/") and ".." not in name.split("/")
+    ]

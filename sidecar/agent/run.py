@@ -1,0 +1,182 @@
+"""`sidecar run`: the parts, each in a thread, until a signal asks it to stop or a part ends by a bug."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from prometheus_client import CollectorRegistry, Gauge, Info
+
+from sidecar import __version__
+from sidecar.agent.http import StatusServer
+from sidecar.agent.node import Node
+from sidecar.config import Config
+from sidecar.errors import JournalError, SidecarError
+from sidecar.events.backoff import Backoff
+from sidecar.events.collect import Collector
+from sidecar.events.confirm import GRACE_SECONDS, Confirmer
+from sidecar.events.journal import Journal
+from sidecar.events.metrics import EventMetrics
+from sidecar.events.record import Recorder
+from sidecar.kube import ApiServer
+from sidecar.opensearch import Client, Documents
+from sidecar.opensearch.apply import apply_templates, templates_in_place
+from sidecar.render.layout import Layout
+from sidecar.render.templates import index_templates
+
+log = logging.getLogger(__name__)
+
+_COMMIT_SECONDS = 0.2
+_STOP_SECONDS = 4.0
+
+
+class Agent:
+    """Everything that `sidecar run` runs.
+
+    Args:
+        config: pipeline.yaml.
+        api: The API server.
+        client: OpenSearch.
+        fluent_bit: Whether a Fluent Bit ships the journal; without one the sidecar sends everything itself.
+
+    Raises:
+        SidecarError: A folder can't be written, a port is taken, a credential can't be read.
+    """
+
+    def __init__(self, config: Config, api: ApiServer, client: Client, *, fluent_bit: bool = True) -> None:
+        self._config = config
+        self._client = client
+        self._node = Node(config)
+        self._node.prepare()
+        self._journal = Journal(Path(Layout.of(config).journal), cap=config.events.journal)
+        registry = CollectorRegistry()
+        metrics = EventMetrics(registry)
+        self._registry = registry
+        Info("sidecar_build", "Version.", registry=registry).info({"version": __version__})
+        self._in_place = Gauge("sidecar_templates_in_place", "1 once the index templates are there.", registry=registry)
+        documents = Documents(client)
+        grace = GRACE_SECONDS if fluent_bit else 0.0
+        self.collector = Collector(api, Recorder(config), self._journal, documents, metrics)
+        self._confirmer = Confirmer(config, self._journal, documents, metrics, grace=grace)
+        self.stopping = threading.Event()
+        self._templates = threading.Event()
+        self._failed: list[str] = []
+        self._threads: list[threading.Thread] = []
+
+    def run(self) -> None:
+        """Run until `stop`.
+
+        Raises:
+            SidecarError: A part ended by a bug, which the log shows.
+        """
+        agent = self._config.agent
+        with StatusServer(
+            agent.address, agent.port, self._registry, ready=lambda: True, alive=lambda: list(self._failed)
+        ):
+            log.info(
+                "fluent-sidecar %s for cluster %s, metrics at port %d", __version__, self._config.cluster, agent.port
+            )
+            for name, part in (
+                ("collect", self.collector.run),
+                ("commit", self._commit),
+                ("templates", self._prepare_opensearch),
+                ("confirm", self._confirm),
+            ):
+                self._threads.append(threading.Thread(target=self._guarded, args=(name, part), name=name, daemon=True))
+                self._threads[-1].start()
+            self.stopping.wait()
+            self._end()
+        if self._failed:
+            raise SidecarError(
+                f"ended by a bug in: {', '.join(self._failed)}", hint="the log shows where; please report it"
+            )
+        log.info("stopped")
+
+    def stop(self) -> None:
+        """End `run` within five seconds."""
+        self.stopping.set()
+
+    def _end(self) -> None:
+        self.collector.stop()
+        end = time.monotonic() + _STOP_SECONDS
+        for thread in self._threads:
+            # A request that hangs is left behind: all that it could do is harmless, and is done again.
+            thread.join(max(end - time.monotonic(), 0))
+        try:
+            self._journal.close()
+        except JournalError as error:
+            log.warning("%s", error)
+
+    def _guarded(self, name: str, part: Callable[[], None]) -> None:
+        try:
+            part()
+        except Exception:
+            log.exception("%s ended by a bug", name)
+            self._failed.append(name)
+            self.stop()
+
+    def _commit(self) -> None:
+        backoff = Backoff()
+        while not self.stopping.wait(_COMMIT_SECONDS):
+            try:
+                self._journal.commit()
+                backoff.succeeded()
+            except JournalError as error:
+                delay = backoff.failed()
+                log.warning("%s; next attempt in %.1f s", error, delay)
+                self.stopping.wait(delay)
+
+    def _confirm(self) -> None:
+        while not self.stopping.is_set():
+            if self._templates.wait(0.2):
+                self._confirmer.run(self.stopping)
+
+    def _prepare_opensearch(self) -> None:
+        """Nothing is sent before the templates are in place; what comes meanwhile waits in the journal."""
+        self._until_done("index templates are not in place", self._ensure_templates)
+        self._templates.set()
+        self._in_place.set(1)
+        # Confirmation does not wait for this: without Fluent Bit the sidecar sends the events.
+        self._until_done("Fluent Bit is not pointed at OpenSearch", self._node.open)
+
+    def _until_done(self, failure: str, attempt: Callable[[], None]) -> None:
+        backoff = Backoff()
+        while not self.stopping.is_set():
+            try:
+                attempt()
+            except SidecarError as error:
+                delay = backoff.failed()
+                log.warning("%s, next attempt in %.1f s: %s", failure, delay, error)
+                self.stopping.wait(delay)
+            else:
+                return
+
+    def _ensure_templates(self) -> None:
+        templates = index_templates(self._config)
+        if self._config.opensearch.manage:
+            for change in apply_templates(self._client, templates):
+                log.info("index template %s: %s", change.name, change.action.value)
+        elif not templates_in_place(self._client, templates):
+            raise SidecarError(
+                "OpenSearch lacks the index templates, or has older ones",
+                hint="run `sidecar apply`, or set opensearch.manage",
+            )
+
+
+def run_until_signalled(agent: Agent) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        SidecarError: See `Agent.run`.
+    """
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        log.info("%s: stopping", signal.Signals(number).name)
+        agent.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    agent.run()

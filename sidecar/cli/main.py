@@ -1,0 +1,149 @@
+"""The commands. Each loads what it needs when it is called: `render-config` starts without the clients."""
+
+import sys
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import click
+
+from sidecar import __version__
+from sidecar.errors import SidecarError
+
+EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong input."
+
+
+class _Failure(click.ClickException):
+    """Shows a SidecarError as it is meant: what happened, and below it what to do."""
+
+    def __init__(self, error: SidecarError) -> None:
+        super().__init__(error.what)
+        self._hint = error.hint
+        self.exit_code = error.exit_code  # type: ignore[misc]
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.format_message(), file=file or sys.stderr)
+        if self._hint:
+            click.echo(f"  -> {self._hint}", file=file or sys.stderr)
+
+
+class _Commands(click.Group):
+    """Turns every SidecarError into a message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SidecarError as error:
+            raise _Failure(error) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
+@click.version_option(__version__, "-V", "--version", prog_name="sidecar")
+def cli() -> None:
+    r"""Kubernetes events in OpenSearch, exactly once, beside Fluent Bit.
+
+    One file, pipeline.yaml, says everything; the smallest has three lines:
+
+    \b
+      cluster: my-cluster
+      opensearch:
+        url: https://opensearch.example:9200
+    """
+
+
+config_option = click.option(
+    "-c", "--config", "config_file", default="pipeline.yaml", show_default=True, envvar="SIDECAR_CONFIG", metavar="FILE",
+    help="The configuration. Also: SIDECAR_CONFIG.",
+)  # fmt: skip
+
+
+@cli.command("render-config")
+@config_option
+@click.option("-o", "--output", metavar="DIR", help="Write all files below this folder.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if DIR is not what the YAML says.")
+@click.option("--stdout", "name", metavar="NAME", help="Print one file, such as fluent-bit.yaml, and write nothing.")
+def render_config(config_file: str, output: str | None, name: str | None, *, check: bool) -> None:
+    r"""Write what pipeline.yaml means: the Fluent Bit configuration and the index templates.
+
+    The same file gives the same bytes. Neither Kubernetes nor OpenSearch is asked.
+
+    \b
+    Examples:
+      sidecar render-config -c pipeline.yaml -o rendered
+      sidecar render-config -c pipeline.yaml -o rendered --check
+      sidecar render-config -c pipeline.yaml --stdout fluent-bit.yaml
+    """
+    from sidecar.agent.output import difference, write_tree  # noqa: PLC0415 - see the module
+    from sidecar.config import load  # noqa: PLC0415
+    from sidecar.errors import RenderError  # noqa: PLC0415
+    from sidecar.render import render  # noqa: PLC0415
+
+    if (output is None) == (name is None) or (check and output is None):
+        raise click.UsageError("Say either -o DIR (with or without --check) or --stdout NAME.")
+    files = render(load(config_file))
+    if name is not None:
+        if name not in files:
+            raise click.UsageError(f"There is no file {name!r}; there are {', '.join(files)}.")
+        click.echo(files[name], nl=False)
+        return
+    folder = Path(output or "")
+    if check:
+        diff = difference(folder, files)
+        click.echo(diff, nl=False)
+        if diff:
+            raise RenderError(f"{folder} is not what {config_file} says", hint="write it again without --check")
+        return
+    changed = write_tree(folder, files)
+    click.echo(f"{folder}: {len(files)} files, {len(changed)} changed")
+
+
+@cli.command()
+@config_option
+def apply(config_file: str) -> None:
+    """Put the index templates in place in OpenSearch; a second time changes nothing."""
+    from sidecar.config import load  # noqa: PLC0415 - see the module
+    from sidecar.opensearch import connect  # noqa: PLC0415
+    from sidecar.opensearch.apply import apply_templates  # noqa: PLC0415
+    from sidecar.render.templates import index_templates  # noqa: PLC0415
+
+    config = load(config_file)
+    for change in apply_templates(connect(config), index_templates(config)):
+        click.echo(f"index template {change.name}: {change.action.value}")
+
+
+@cli.command()
+@config_option
+@click.option(
+    "--kubeconfig", metavar="FILE", help="Without it: the pod's service account, $KUBECONFIG or ~/.kube/config."
+)
+@click.option("--context", metavar="NAME", help="A context of the kubeconfig, instead of its current one.")
+@click.option(
+    "--without-fluent-bit", is_flag=True, help="Nothing ships the journal: the sidecar sends every event itself."
+)
+@click.option("--log-format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True,
+              help="auto: text on a terminal, JSON elsewhere.")  # fmt: skip
+def run(
+    config_file: str,
+    kubeconfig: str | None,
+    context: str | None,
+    log_format: Literal["auto", "json", "text"],
+    *,
+    without_fluent_bit: bool,
+) -> None:
+    """Watch the events of a cluster until SIGTERM: write them for Fluent Bit, and see them arrive in OpenSearch.
+
+    Start Fluent Bit with the file that this writes, RUN/current/fluent-bit.yaml, where RUN is paths.run.
+    """
+    from sidecar import kube, opensearch  # noqa: PLC0415 - see the module
+    from sidecar.agent import log  # noqa: PLC0415
+    from sidecar.agent.run import Agent, run_until_signalled  # noqa: PLC0415
+    from sidecar.config import load  # noqa: PLC0415
+
+    config = load(config_file)
+    log.set_up(log_format)
+    api = kube.connect(kubeconfig=kubeconfig, context=context)
+    run_until_signalled(Agent(config, api, opensearch.connect(config), fluent_bit=not without_fluent_bit))
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="sidecar")

@@ -1,0 +1,131 @@
+"""Load pipeline.yaml: every problem at once, each with its place, what was found, and what is allowed."""
+
+from difflib import get_close_matches
+from pathlib import Path as File
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from sidecar.config.model import Config, section_at
+from sidecar.config.source import Path, Source, dotted, read_source
+from sidecar.errors import ConfigError, Problem
+
+SMALLEST = "the smallest file is 'cluster: NAME' and, below 'opensearch:', 'url: ADDRESS'"
+_MAX_BYTES = 4 * 1024 * 1024
+_MAX_FOUND = 60
+_KINDS = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "dict_type": "a map",
+    "model_type": "a map",
+    "model_attributes_type": "a map",
+}
+
+
+def load(file: str) -> Config:
+    """Read and check a file.
+
+    Raises:
+        ConfigError: With all its problems; `exit_code` 2.
+    """
+    return loads(_text(file), file=file)
+
+
+def loads(text: str, *, file: str = "pipeline.yaml") -> Config:
+    """Check the text of a file; `file` is its name in messages.
+
+    Raises:
+        ConfigError: With all its problems.
+    """
+    source = read_source(text)
+    problems = list(source.problems)
+    if not problems and source.data is None:
+        raise ConfigError(file, [Problem(0, 0, "", f"is empty; {SMALLEST}")])
+    config = None
+    if source.data is not None:
+        try:
+            config = Config.model_validate(source.data)
+        except ValidationError as error:
+            # `input` and `ctx` stay inside: an input could be a password in the wrong place.
+            problems += [_problem(detail, source) for detail in error.errors(include_url=False)]
+    if problems or config is None:
+        raise ConfigError(file, problems)
+    return config
+
+
+def _text(file: str) -> str:
+    def refuse(text: str) -> ConfigError:
+        return ConfigError(file, [Problem(0, 0, "", text)])
+
+    try:
+        with File(file).open("rb") as stream:
+            raw = stream.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise refuse("there is no such file") from None
+    except IsADirectoryError:
+        raise refuse("is a folder; name the file in it") from None
+    except OSError as error:
+        raise refuse(f"can't be read: {error.strerror}") from error
+    if len(raw) > _MAX_BYTES:
+        raise refuse(f"is larger than {_MAX_BYTES // 2**20} MiB")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(file, [Problem(line, 1, "", "is not UTF-8 text")]) from None
+
+
+def _problem(detail: ErrorDetails, source: Source) -> Problem:
+    path: Path = tuple(detail["loc"])
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        key = str(path[-1])
+        return Problem(*source.place(path, of_key=True), dotted(path), _unknown_key(key, path[:-1]))
+    if kind == "missing":
+        return Problem(*source.place(path[:-1]), dotted(path), "is required")
+    return Problem(*source.place(path), dotted(path), _text_of(detail))
+
+
+def _unknown_key(key: str, parent: Path) -> str:
+    model = section_at(parent)
+    allowed = [info.alias or name for name, info in model.model_fields.items()] if model else []
+    close = get_close_matches(key.lower(), {name.lower(): name for name in allowed}, n=1, cutoff=0.6)
+    if close:
+        wanted = next(name for name in allowed if name.lower() == close[0])
+        return f'unknown key; did you mean "{wanted}"?'
+    return f"unknown key; allowed are {', '.join(allowed)}" if allowed else "unknown key"
+
+
+def _text_of(detail: ErrorDetails) -> str:
+    kind, value = detail["type"], detail["input"]
+    if kind in _KINDS:
+        text = f"expected {_KINDS[kind]}, found {_found(value)}"
+        return f"{text}; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else text
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    if kind == "literal_error":
+        return _not_one_of(detail["ctx"]["expected"], value)
+    return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, found {_found(value)}"
+
+
+def _not_one_of(expected: str, value: Any) -> str:
+    allowed = expected.replace("'", "").replace(" or ", ", ").split(", ")
+    text = f"expected {', '.join(allowed[:-1])} or {allowed[-1]}, found {_found(value)}"
+    close = get_close_matches(str(value), allowed, n=1)
+    return f'{text}; did you mean "{close[0]}"?' if close else text
+
+
+def _found(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a map"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= _MAX_FOUND else f"{text[:_MAX_FOUND]}..."

@@ -1,0 +1,1 @@
+"""An Event's way: record -> journal -> confirmed."""

@@ -1,0 +1,174 @@
+"""Collection: every Event that the API server lists, and every change that it shows, goes to the journal.
+
+A list is always emitted, also after a 410: what OpenSearch has already is left out, the rest is journaled. Between two
+runs the position in the journal tells from where to watch, so that versions in between aren't lost.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from sidecar.errors import JournalError, KubernetesError, OpenSearchError, ResourceExpired
+from sidecar.events.backoff import Backoff
+from sidecar.events.journal import Journal
+from sidecar.events.metrics import EventMetrics
+from sidecar.events.record import Record, Recorder
+from sidecar.kube import ApiServer, Watch, pages
+
+log = logging.getLogger(__name__)
+
+EVENTS_PATH = "/api/v1/events"
+_HISTORY_SECONDS = 15 * 60
+"""A position older than this is certainly compacted away: etcd keeps 5 to 10 minutes."""
+_SHORT_SECONDS = 1.0
+"""A watch that ends this soon is no watch: something in between cuts it, and is not to be hammered."""
+
+
+class Lookup(Protocol):
+    """What collection asks of OpenSearch; `sidecar.opensearch.Documents` answers."""
+
+    def existing(self, keys: Sequence[tuple[str, str]]) -> list[bool]: ...  # noqa: D102 - see Documents
+
+
+class Collector:
+    """Lists and watches; use it from one thread, and `stop` it from any."""
+
+    def __init__(
+        self, api: ApiServer, recorder: Recorder, journal: Journal, lookup: Lookup, metrics: EventMetrics
+    ) -> None:
+        self._api = api
+        self._recorder = recorder
+        self._journal = journal
+        self._lookup = lookup
+        self._metrics = metrics
+        self._stopping = threading.Event()
+        self._watch: Watch | None = None
+        self._backoff = Backoff()
+        self._version = ""
+        self.synced = threading.Event()
+        """Set once a list has been journaled."""
+
+    def stop(self) -> None:
+        """End `run` soon, also while it is reading."""
+        self._stopping.set()
+        watch = self._watch
+        if watch is not None:
+            watch.close()
+
+    def run(self) -> None:
+        """Collect until `stop`; every failure is repeated with a growing delay."""
+        cause = "start"
+        while not self._stopping.is_set():
+            try:
+                if not self._version:
+                    self._version = self._list(cause)
+                self._follow()
+            except ResourceExpired as error:
+                log.info("the watch history does not reach back, listing again: %s", error)
+                self._version, cause = "", "expired"
+                self._pause(self._backoff.failed())
+            except (KubernetesError, JournalError) as error:
+                delay = self._backoff.failed()
+                self._metrics.errors.labels("kubernetes" if isinstance(error, KubernetesError) else "journal").inc()
+                log.warning("events can't be collected, next attempt in %.1f s: %s", delay, error)
+                self._pause(delay)
+
+    def _list(self, cause: str) -> str:
+        """Journal everything that is listed and not in OpenSearch; the resourceVersion to watch from."""
+        listed = missing = 0
+        version = ""
+        for page in pages(self._api, EVENTS_PATH):
+            records = [self._recorder.record(item) for item in page.items]
+            absent = self._absent(records)
+            listed, missing, version = listed + len(records), missing + len(absent), page.resource_version
+            self._metrics.received.labels("list").inc(len(records))
+            self._append(absent, None)
+            if self._stopping.is_set():
+                return ""
+        self._metrics.lists.labels(cause).inc()
+        log.info("listed %d events, %d of them new", listed, missing)
+        self.synced.set()
+        if cause == "start" and (earlier := self._earlier(version)):
+            return earlier
+        self._append([], version)
+        return version
+
+    def _earlier(self, listed: str) -> str:
+        """The position of the last run, from where to watch while the history may reach it; else empty."""
+        position = self._journal.position
+        if not position or time.time() - position.time > _HISTORY_SECONDS:
+            return ""
+        # One beyond the list's is of another cluster, or of one that was restored: a watch would wait silently for it.
+        if not 0 <= _number(position.resource_version) <= _number(listed):
+            return ""
+        log.info("watching from resourceVersion %s, where the last run ended", position.resource_version)
+        return position.resource_version
+
+    def _follow(self) -> None:
+        """One watch, from the last resourceVersion on."""
+        if not self._version:
+            return  # stopped within the list
+        began = time.monotonic()
+        with Watch(self._api, EVENTS_PATH, self._version) as watch:
+            self._watch = watch
+            self._metrics.watching.set(1)
+            cause = "error"
+            try:
+                if not self._stopping.is_set():
+                    self._take_all(watch)
+                cause = "stopped" if self._stopping.is_set() else "time"
+            except ResourceExpired:
+                cause = "expired"
+                raise
+            finally:
+                self._watch = None
+                self._metrics.watching.set(0)
+                self._metrics.watch_ends.labels(cause).inc()
+        if time.monotonic() - began < _SHORT_SECONDS:
+            self._pause(self._backoff.failed())
+
+    def _take_all(self, watch: Watch) -> None:
+        for changes in watch:
+            self._version = self._take(changes) or self._version
+            self._backoff.succeeded()
+            if self._stopping.is_set():
+                return
+
+    def _take(self, changes: Iterable[Any]) -> str:
+        """Journal what a watch showed; its last resourceVersion."""
+        version = ""
+        records = []
+        for change in changes:
+            metadata = change.item.get("metadata") if isinstance(change.item, dict) else None
+            version = str((metadata or {}).get("resourceVersion") or version)
+            # A deleted Event (its hour is over) is no new version of it.
+            if change.type in {"ADDED", "MODIFIED"}:
+                records.append(self._recorder.record(change.item))
+        self._metrics.received.labels("watch").inc(len(records))
+        return version if self._append(records, version or None) else ""
+
+    def _append(self, records: Sequence[Record], version: str | None) -> bool:
+        done = self._journal.append(
+            [record.line for record in records], resource_version=version, stop=self._stopping.is_set
+        )
+        self._metrics.journaled.inc(len(records) if done else 0)
+        return done
+
+    def _absent(self, records: list[Record]) -> list[Record]:
+        try:
+            flags = self._lookup.existing([(record.index, record.id) for record in records])
+        except OpenSearchError as error:
+            # Unknown is as good as absent: an id that is there already is not written again.
+            log.debug("journaling a whole page of the list: %s", error)
+            return records
+        return [record for record, there in zip(records, flags, strict=True) if not there]
+
+    def _pause(self, seconds: float) -> None:
+        self._stopping.wait(seconds)
+
+
+def _number(version: str) -> int:
+    """A resourceVersion as the number that it is (KEP-5504); -1 where it isn't one."""
+    return int(version) if version.isascii() and version.isdigit() else -1

@@ -1,0 +1,188 @@
+"""Confirmation: an event may be forgotten only when OpenSearch has it.
+
+Fluent Bit ships what is in the journal; this asks OpenSearch for the ids. What isn't there after a grace time is sent
+from here, and what OpenSearch refuses goes to the dead-letter index. Only then the journal moves on.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from sidecar.config import Config
+from sidecar.errors import JournalError, OpenSearchError
+from sidecar.events.backoff import Backoff
+from sidecar.events.encode import encode
+from sidecar.events.journal import Journal
+from sidecar.events.metrics import EventMetrics
+from sidecar.events.reader import Reader
+from sidecar.opensearch import Document, Outcome, Verdict
+from sidecar.render import fields
+from sidecar.render.indices import DEAD_LETTER
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10.0
+"""Fluent Bit needs one to two seconds in calm weather."""
+_POLL_SECONDS = 0.25
+_IDLE_SECONDS = 0.5
+
+
+class Store(Protocol):
+    """What confirmation needs of OpenSearch; `sidecar.opensearch.Documents` is one."""
+
+    def existing(self, keys: Sequence[tuple[str, str]]) -> list[bool]: ...  # noqa: D102 - see Documents
+    def create(self, documents: Sequence[Document]) -> list[Outcome]: ...  # noqa: D102 - see Documents
+
+
+class Confirmer:
+    """Confirms batch by batch, in the order of the journal.
+
+    Args:
+        config: For the cluster's name in dead letters.
+        journal: What is to be confirmed.
+        store: OpenSearch.
+        metrics: Counted here.
+        grace: Seconds that Fluent Bit has for a batch; 0 where there is no Fluent Bit.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        store: Store,
+        metrics: EventMetrics,
+        *,
+        grace: float = GRACE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cluster = config.cluster
+        self._journal = journal
+        self._reader = Reader(journal)
+        self._store = store
+        self._metrics = metrics
+        self._grace = grace
+        self._clock = clock
+        self._waiting: list[Document] = []
+        self._since = 0.0
+        # Once a whole batch has come to nothing, Fluent Bit is taken for gone, until something arrives by itself.
+        self._fluent_bit_ships = grace > 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Confirm until `stop` is set; every failure is repeated with a growing delay."""
+        backoff = Backoff()
+        while not stop.is_set():
+            try:
+                delay = self.step()
+                backoff.succeeded()
+            except (OpenSearchError, JournalError) as error:
+                delay = backoff.failed()
+                self._metrics.errors.labels("opensearch" if isinstance(error, OpenSearchError) else "journal").inc()
+                log.warning("events can't be confirmed, next attempt in %.1f s: %s", delay, error)
+            self._metrics.oldest_unconfirmed.set(self._clock() - self._since if self._waiting else 0)
+            self._metrics.journal_bytes.set(self._journal.size)
+            if delay > 0:
+                stop.wait(delay) if self._waiting else self._wait_for_lines(stop, delay)
+
+    def step(self) -> float:
+        """Work on one batch once; the seconds until the next step makes sense.
+
+        Raises:
+            OpenSearchError: Nothing could be told or done.
+            JournalError: The journal can't be read.
+        """
+        if not self._waiting:
+            batch = self._reader.next()
+            self._metrics.unreadable.inc(batch.unreadable)
+            if batch.unreadable:
+                log.warning("%d lines of the journal are no events; they were torn by a crash", batch.unreadable)
+            if not batch.documents:
+                self._reader.done()
+                return 0.0 if batch.unreadable else _IDLE_SECONDS
+            self._waiting, self._since = batch.documents, self._clock()
+        self._drop_existing()
+        if self._waiting and self._clock() - self._since >= self._patience:
+            self._send_missing()
+        if self._waiting:
+            return _POLL_SECONDS
+        self._reader.done()
+        return 0.0
+
+    @property
+    def _patience(self) -> float:
+        return self._grace if self._fluent_bit_ships else 0.0
+
+    def _drop_existing(self) -> None:
+        flags = self._store.existing([(document.index, document.id) for document in self._waiting])
+        there = sum(flags)
+        self._waiting = [document for document, found in zip(self._waiting, flags, strict=True) if not found]
+        self._metrics.confirmed.inc(there)
+        if there and self._grace > 0 and not self._fluent_bit_ships:
+            log.info("events arrive through Fluent Bit again")
+            self._fluent_bit_ships = True
+
+    def _send_missing(self) -> None:
+        missing = self._waiting
+        if self._fluent_bit_ships and self._grace > 0:
+            log.warning(
+                "%d events did not arrive through Fluent Bit within %.0f s; sending them", len(missing), self._grace
+            )
+            self._fluent_bit_ships = False
+        outcomes = self._store.create(missing)
+        refused = [
+            (document, outcome)
+            for document, outcome in zip(missing, outcomes, strict=True)
+            if outcome.verdict is Verdict.REFUSED
+        ]
+        stored = sum(outcome.verdict is Verdict.STORED for outcome in outcomes)
+        buried = self._bury(refused)
+        self._waiting = [
+            document
+            for document, outcome in zip(missing, outcomes, strict=True)
+            if outcome.verdict is Verdict.LATER or document.id in buried
+        ]
+        self._metrics.confirmed.inc(stored)
+        self._metrics.resent.inc(stored)
+        later = next((outcome for outcome in outcomes if outcome.verdict is Verdict.LATER), None)
+        if later is not None:
+            raise OpenSearchError(f"OpenSearch takes no events now: {later.status} {later.type}: {later.reason}")
+
+    def _bury(self, refused: list[tuple[Document, Outcome]]) -> set[str]:
+        """Write dead letters; the ids of those that could not be written, which stay waiting."""
+        if not refused:
+            return set()
+        letters = [dead_letter(document, outcome, cluster=self._cluster) for document, outcome in refused]
+        outcomes = self._store.create(letters)
+        failed = {
+            letter.id
+            for letter, outcome in zip(letters, outcomes, strict=True)
+            if outcome.verdict is not Verdict.STORED
+        }
+        for document, outcome in refused:
+            if document.id not in failed:
+                self._metrics.dead_lettered.inc()
+                log.error(
+                    "OpenSearch refused event %s for %s, kept in %s: %s: %s",
+                    document.id, document.index, DEAD_LETTER, outcome.type, outcome.reason,
+                )  # fmt: skip
+        return failed
+
+    def _wait_for_lines(self, stop: threading.Event, seconds: float) -> None:
+        if not stop.is_set():
+            self._journal.wait_for_lines(seconds)
+
+
+def dead_letter(document: Document, outcome: Outcome, *, cluster: str) -> Document:
+    """The dead letter of a refused document: the original as text, OpenSearch's reason, and where it was to go."""
+    source = document.source.rstrip(b"\n").decode(errors="replace")
+    letter = {
+        fields.TIMESTAMP: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        fields.ID: document.id,
+        fields.CLUSTER: cluster,
+        "target": {"index": document.index},
+        "error": {"status": outcome.status, "type": outcome.type, "reason": outcome.reason},
+        "document": source,
+    }
+    return Document(DEAD_LETTER, document.id, encode(letter))

@@ -1,0 +1,39 @@
+"""Python values -> JSON on one line, whatever they hold."""
+
+import json
+from typing import Any
+
+import orjson
+
+_MAX_DEPTH = 200
+_MAX_INTEGER = 2**63
+
+
+def encode(value: Any) -> bytes:
+    """JSON in UTF-8 without a line break.
+
+    What JSON or OpenSearch has no place for is replaced: a lone surrogate by `?`, an integer beyond 64 bits and what is
+    nested deeper than 200 by text.
+    """
+    try:
+        return orjson.dumps(value)
+    except (TypeError, orjson.JSONEncodeError, RecursionError):
+        return orjson.dumps(_clean(value, 0))
+
+
+def _clean(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict | list) and depth >= _MAX_DEPTH:
+        return json.dumps(_shallow(value))
+    if isinstance(value, dict):
+        return {_clean(str(key), depth): _clean(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item, depth + 1) for item in value]
+    if isinstance(value, int) and not -_MAX_INTEGER <= value < _MAX_INTEGER:
+        return str(value)
+    return value
+
+
+def _shallow(value: Any) -> str:
+    return f"[nested deeper than {_MAX_DEPTH}: {type(value).__name__} of {len(value)}]"

@@ -1,0 +1,61 @@
+"""Make any JSON value fit a mapping, so that OpenSearch takes the document whatever its shape.
+
+A mapping can ignore a malformed number or date, but an object where text belongs, text where an object belongs, or a
+leaf of more than Lucene's 32,766 bytes in a `flat_object` refuse the whole document.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sidecar.events.encode import encode
+
+MISFIT = "misfit"
+"""Key below which a value is kept, as text, that has another shape than its field."""
+_MAX_LEAF_BYTES = 32_000
+_CUT = "...[cut]"
+
+
+def fit(value: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of an object in which every mapped field has a shape that its mapping takes.
+
+    Args:
+        value: Any JSON object.
+        properties: The `properties` of a mapping; a field that isn't there is left as it is.
+    """
+    return {key: _fit(item, properties[key], key) if key in properties else item for key, item in value.items()}
+
+
+def _fit(value: Any, mapping: Mapping[str, Any], path: str) -> Any:
+    if value is None:
+        return None
+    if "properties" in mapping:
+        return fit(value, mapping["properties"]) if isinstance(value, dict) else {MISFIT: _text(value)}
+    kind = mapping["type"]
+    if kind in {"flat_object", "object"}:
+        return flat(value, path)
+    return _text(value) if isinstance(value, dict | list) else value
+
+
+def flat(value: Any, path: str) -> dict[str, Any]:
+    """A map of text, as labels and annotations are, with every leaf below Lucene's limit (its path counts too)."""
+    if not isinstance(value, dict):
+        return {MISFIT: cut(_text(value), _MAX_LEAF_BYTES)}
+    # A key that OpenSearch refuses (empty, or nothing but dots) would take the document with it.
+    return {
+        key if key.strip(". ") else f"{MISFIT}.{key!r}": cut(
+            _text(item), max(_MAX_LEAF_BYTES - len(path) - 4 * len(key), 0)
+        )
+        for key, item in value.items()
+    }
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, or as much of it as fits `limit` bytes of UTF-8, and a mark."""
+    if len(text) * 4 <= limit:
+        return text
+    raw = text.encode(errors="replace")
+    return text if len(raw) <= limit else raw[: max(limit - len(_CUT), 0)].decode(errors="ignore") + _CUT
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else encode(value).decode()

@@ -1,0 +1,245 @@
+"""The journal: append-only segments of JSON lines, which Fluent Bit tails and the confirmation reads.
+
+A segment is never truncated, rewritten or renamed, because Fluent Bit is reading it; it is deleted as a whole when all
+of it is confirmed. Its name never comes again. After a crash every segment that is there is left as it is, a torn last
+line included: what it was to hold comes again, because the position was not moved past it, and goes to a new one.
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from sidecar.errors import JournalError
+
+_NAME = re.compile(r"\d{16}\.jsonl\Z")
+_POSITION = "position.json"
+_FILE_MODE, _FOLDER_MODE = 0o640, 0o2770
+SEGMENT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Position:
+    """Up to where everything is safe on disk: the API server's resourceVersion, and when that was (Unix seconds)."""
+
+    resource_version: str
+    time: float
+
+
+class Journal:
+    """Appends lines; safe to use from several threads.
+
+    Args:
+        folder: Where the segments are; made if it isn't there.
+        cap: Bytes that all segments together may take; `append` waits above it.
+        segment_bytes: Size at which a segment is closed.
+
+    Raises:
+        JournalError: By every method: the folder can't be written or read.
+    """
+
+    def __init__(self, folder: Path, *, cap: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._cap = cap
+        self._segment_bytes = min(segment_bytes, max(cap // 8, 1))
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._appended = threading.Event()
+        self._position = _read_position(folder / _POSITION)
+        self._pending: str | None = None
+        self._torn = self._dirty = False
+        try:
+            make_folder(folder)
+            self._old = sum(path.stat().st_size for path in self.segments())
+            # The next segment is there before it is needed, so that Fluent Bit has found it by then.
+            self._active, self._next = self._create(), self._create()
+        except OSError as error:
+            raise _failed(folder, error) from error
+
+    @property
+    def position(self) -> Position | None:
+        """The last position that is safe on disk, also from before a restart."""
+        return self._position
+
+    @property
+    def size(self) -> int:
+        """What all segments take."""
+        return self._old + self._active.size
+
+    def segments(self) -> list[Path]:
+        """All segments, oldest first."""
+        try:
+            return sorted(path for path in self._folder.iterdir() if _NAME.match(path.name))
+        except OSError as error:
+            raise _failed(self._folder, error) from error
+
+    def is_open(self, segment: Path) -> bool:
+        """Whether more may be appended to a segment."""
+        return segment in {self._active.path, self._next.path}
+
+    def append(
+        self, lines: Iterable[bytes], *, resource_version: str | None = None, stop: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Append whole lines, and note the position that they reach.
+
+        They are safe from a crash of the process at once, from one of the machine after the next `commit`.
+
+        Args:
+            lines: JSON, each with a line break at its end and nowhere else.
+            resource_version: Everything up to it has been appended.
+            stop: Asked while the journal is full; True gives up.
+
+        Returns:
+            False where `stop` gave up; then nothing was appended.
+        """
+        data = b"".join(lines)
+        with self._lock:
+            while self.size + len(data) > self._cap and self.size:
+                if stop():
+                    return False
+                self._room.wait(0.2)
+            try:
+                self._write(data)
+            except OSError as error:
+                self._torn = True
+                raise _failed(self._folder, error) from error
+            self._pending = resource_version or self._pending
+            self._dirty = True
+        if data:
+            self._appended.set()
+        return True
+
+    def commit(self) -> None:
+        """Make what was appended safe from a crash of the machine, then move the position."""
+        with self._lock:
+            if not self._dirty:
+                return
+            active, pending = self._active, self._pending
+            self._pending, self._dirty = None, False
+        try:
+            active.sync()
+            if pending is not None:
+                position = Position(pending, time.time())
+                _write_position(self._folder / _POSITION, position)
+                self._position = position
+        except OSError as error:
+            with self._lock:
+                self._dirty = True
+                if self._pending is None:
+                    self._pending = pending
+            raise _failed(self._folder, error) from error
+
+    def wait_for_lines(self, seconds: float) -> bool:
+        """Wait until something is appended; True if it was."""
+        there = self._appended.wait(seconds)
+        self._appended.clear()
+        return there
+
+    def delete(self, segment: Path) -> None:
+        """Delete a segment that nobody needs any more, and wake who waits for room."""
+        try:
+            size = segment.stat().st_size
+            segment.unlink()
+        except OSError as error:
+            raise _failed(segment, error) from error
+        with self._lock:
+            self._old -= size
+            self._room.notify_all()
+
+    def close(self) -> None:
+        """Commit, and close the files; empty segments are removed."""
+        self.commit()
+        for segment in (self._active, self._next):
+            segment.close()
+            if not segment.size:
+                segment.path.unlink(missing_ok=True)
+
+    def _write(self, data: bytes) -> None:
+        # After a write that failed half-way (a full disk) the torn line stays, and what follows goes elsewhere.
+        if self._torn or (self._active.size and self._active.size + len(data) > self._segment_bytes):
+            self._roll()
+            self._torn = False
+        self._active.write(data)
+
+    def _roll(self) -> None:
+        self._active.close()
+        self._old += self._active.size
+        self._active, self._next = self._next, self._create()
+
+    def _create(self) -> "_Segment":
+        newest = max((int(path.stem) for path in self.segments()), default=0)
+        # Never a name that was there before, even if the clock was set back while the folder was empty.
+        return _Segment(self._folder / f"{max(time.time_ns() // 1000, newest + 1):016d}.jsonl")
+
+
+class _Segment:
+    """An open file that only grows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._lock = threading.Lock()
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, _FILE_MODE)
+        os.fchmod(self._file, _FILE_MODE)
+        sync_folder(path.parent)
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            done = os.write(self._file, view)
+            self.size += done
+            view = view[done:]
+
+    def sync(self) -> None:
+        with self._lock:
+            if self._file >= 0:
+                os.fdatasync(self._file)
+
+    def close(self) -> None:
+        self.sync()
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+            self._file = -1
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that a group shares (2770): Fluent Bit reads it as root without capabilities, by its group."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(_FOLDER_MODE)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's entries safe from a crash of the machine."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_position(path: Path, position: Position) -> None:
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as stream:
+        stream.write(orjson.dumps({"resourceVersion": position.resource_version, "time": position.time}))
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(path)
+
+
+def _read_position(path: Path) -> Position | None:
+    try:
+        found = orjson.loads(path.read_bytes())
+        return Position(str(found["resourceVersion"]), float(found["time"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none, or none that can be read: a list of everything serves as well
+
+
+def _failed(path: Path, error: OSError) -> JournalError:
+    return JournalError(f"journal: {path}: {error.strerror}", hint="check space, owner and mode of paths.state")

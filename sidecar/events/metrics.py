@@ -1,0 +1,33 @@
+"""What the events' way counts."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+_PREFIX = "sidecar_events"
+
+
+class EventMetrics:
+    """Prometheus metrics of the events, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"{_PREFIX}_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"{_PREFIX}_{name}", text, registry=registry)
+
+        self.received = counter("received", "Events that the API server sent, listed or watched.", "source")
+        self.journaled = counter("journaled", "Events written to the journal.")
+        self.confirmed = counter("confirmed", "Events of the journal that are in OpenSearch.")
+        self.resent = counter("resent", "Events that the sidecar sent itself, because they did not arrive in time.")
+        self.dead_lettered = counter("dead_lettered", "Events that OpenSearch refused, kept in the dead-letter index.")
+        self.unreadable = counter(
+            "unreadable_lines", "Lines of the journal that are no events: torn by a crash, or damaged."
+        )
+        self.lists = counter("lists", "Complete lists of events.", "cause")
+        self.watch_ends = counter("watch_ends", "Watches that ended.", "cause")
+        self.errors = counter("errors", "Failed attempts, which are repeated.", "link")
+        self.journal_bytes = gauge("journal_bytes", "What the journal takes on disk.")
+        self.oldest_unconfirmed = gauge(
+            "oldest_unconfirmed_seconds", "How long the oldest unconfirmed batch has been waiting."
+        )
+        self.watching = gauge("watching", "1 while a watch on events is open.")

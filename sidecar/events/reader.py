@@ -1,0 +1,87 @@
+"""Read the journal from its oldest line on, a batch at a time, and delete what is done with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from sidecar.errors import JournalError
+from sidecar.events.journal import Journal
+from sidecar.opensearch import Document
+from sidecar.render import fields
+
+_READ_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Documents in the order of the journal; `unreadable` lines were none (a torn line, a damaged disk)."""
+
+    documents: list[Document]
+    unreadable: int
+
+
+class Reader:
+    """A cursor. Use it from one thread."""
+
+    def __init__(self, journal: Journal, *, lines: int = 1000) -> None:
+        self._journal = journal
+        self._lines = lines
+        self._segment: Path | None = None
+        self._offset = 0
+        self._ahead = 0
+
+    def next(self) -> Batch:
+        """The next lines, up to as many as one batch holds; an empty batch where there are none yet.
+
+        Raises:
+            JournalError: A segment can't be read.
+        """
+        for segment in self._journal.segments():
+            if self._segment is None or segment > self._segment:
+                self._finish()
+                self._segment, self._offset = segment, 0
+            elif segment < self._segment:
+                continue
+            # Asked before reading: what is appended in between is seen by the next call.
+            growing = self._journal.is_open(segment)
+            batch = self._read(segment)
+            if batch.documents or batch.unreadable or growing:
+                return batch
+        return Batch([], 0)
+
+    def done(self) -> None:
+        """The last batch is safe; go past it, and delete what lies behind."""
+        self._offset += self._ahead
+        self._ahead = 0
+
+    def _finish(self) -> None:
+        if self._segment is not None and not self._journal.is_open(self._segment):
+            self._journal.delete(self._segment)
+
+    def _read(self, segment: Path) -> Batch:
+        try:
+            with segment.open("rb") as stream:
+                stream.seek(self._offset)
+                data = stream.read(_READ_BYTES)
+                while data and b"\n" not in data and (more := stream.read(_READ_BYTES)):
+                    data += more
+        except OSError as error:
+            raise JournalError(
+                f"journal: {segment}: {error.strerror}", hint="check owner and mode of paths.state"
+            ) from error
+        # What has no line break at its end is still being written, or was torn by a crash.
+        lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)[: self._lines]
+        self._ahead = sum(map(len, lines))
+        documents = [document for line in lines if (document := parse_line(line)) is not None]
+        return Batch(documents, len(lines) - len(documents))
+
+
+def parse_line(line: bytes) -> Document | None:
+    """The document of a line, or None where it isn't one."""
+    try:
+        found = orjson.loads(line)
+        index, key = found[fields.INDEX], found[fields.ID]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return Document(index, key, line) if isinstance(index, str) and isinstance(key, str) else None

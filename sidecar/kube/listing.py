@@ -1,0 +1,37 @@
+"""A paged list of raw objects, in bounded memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.kube.client import ApiServer
+
+PAGE_ITEMS = 500
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list.
+
+    `resource_version` is the whole list's: the state that all its pages together show.
+    """
+
+    items: list[Any]
+    resource_version: str
+
+
+def pages(api: ApiServer, path: str, *, limit: int = PAGE_ITEMS) -> Iterator[Page]:
+    """The pages of a consistent list, one held at a time.
+
+    Raises:
+        ResourceExpired: The list took longer than the server keeps its state; begin again.
+        KubernetesError: See `ApiServer.get`.
+    """
+    token = ""
+    while True:
+        answer = api.get(path, {"limit": limit, **({"continue": token} if token else {})})
+        metadata = answer.get("metadata") or {}
+        yield Page(answer.get("items") or [], str(metadata.get("resourceVersion", "")))
+        token = metadata.get("continue") or ""
+        if not token:
+            return

@@ -1,0 +1,155 @@
+"""A connection to OpenSearch that answers with JSON, or with an error that says what to do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opensearchpy import OpenSearch, exceptions
+from opensearchpy.connection import Urllib3HttpConnection
+
+from sidecar.config import Config, resolve
+from sidecar.config.secret import SecretRef
+from sidecar.errors import OpenSearchError, OpenSearchUnavailable
+
+_SECONDS = 15.0
+_MAX_REASON = 300
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+_BUSY = frozenset({408, 429, 502, 503, 504})
+
+
+def connect(config: Config) -> "Client":
+    """A client for the `opensearch` section; nothing is sent yet.
+
+    Raises:
+        SecretError: A credential can't be read.
+    """
+    settings = config.opensearch
+    options: dict[str, Any] = {}
+    if settings.auth.basic:
+        basic = settings.auth.basic
+        options["http_auth"] = (
+            _secret(basic.username, "opensearch.auth.basic.username"),
+            _secret(basic.password, "opensearch.auth.basic.password"),
+        )
+    if settings.endpoint.scheme == "https":
+        options |= {
+            "verify_certs": settings.tls.verify,
+            "ssl_show_warn": False,
+            "ssl_assert_hostname": settings.tls.verify or False,
+        }
+        if settings.tls.ca:
+            options["ca_certs"] = settings.tls.ca
+    return Client(settings.url, options)
+
+
+def _secret(reference: SecretRef, name: str) -> str:
+    return resolve(reference, name=name)
+
+
+class Client:
+    """Requests to one OpenSearch; safe to use from several threads."""
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        self.url = url
+        try:
+            # Retries are the callers' business: they know what may be sent twice.
+            self._transport = OpenSearch(
+                [url],
+                connection_class=Urllib3HttpConnection,
+                timeout=_SECONDS,
+                max_retries=0,
+                http_compress=True,
+                **(options or {}),
+            ).transport
+        except (OSError, ValueError) as error:  # a CA file that isn't there, or isn't one
+            raise OpenSearchError(
+                f"OpenSearch at {url}: the connection can't be set up: {error}", hint="check opensearch.tls.ca"
+            ) from error
+
+    def request(self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None) -> Any:
+        """Send one request, and return its JSON.
+
+        Args:
+            method: HTTP method.
+            path: Absolute path, without the address.
+            body: JSON value, or text/bytes that is sent as it is.
+            params: Query parameters.
+
+        Raises:
+            OpenSearchUnavailable: No connection, a time-out, overload: trying again may help.
+            OpenSearchError: Refused; `status` holds the HTTP status, or 0.
+        """
+        try:
+            answer = self._transport.perform_request(method, path, params=dict(params or {}), body=body)
+        except exceptions.SerializationError as error:
+            raise OpenSearchUnavailable(
+                f"OpenSearch at {self.url}: the answer to {method} {path} is not JSON", hint="is a proxy in between?"
+            ) from error
+        except exceptions.ConnectionError as error:
+            raise self._unreachable(error) from error
+        except exceptions.TransportError as error:
+            raise self._refused(error, f"{method} {path}") from error
+        if isinstance(answer, str) and answer:
+            raise OpenSearchUnavailable(
+                f"OpenSearch at {self.url}: the answer to {method} {path} is not JSON: {_short(answer)}",
+                hint="is a proxy in between?",
+            )
+        return answer
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._transport.close()
+
+    def _unreachable(self, error: exceptions.ConnectionError) -> OpenSearchError:
+        text = _short(str(error.info or error))
+        if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text or "doesn't match" in text:
+            return OpenSearchError(
+                f"OpenSearch at {self.url}: its certificate can't be verified: {text}",
+                hint="name the CA that signed it in opensearch.tls.ca, and in opensearch.url the host as it has it",
+            )
+        if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:
+            return OpenSearchError(
+                f"OpenSearch at {self.url}: speaks HTTP, not HTTPS", hint="write http:// in opensearch.url"
+            )
+        hint = "is it up, is opensearch.url right, and does the server at a TLS port get https://?"
+        return OpenSearchUnavailable(f"OpenSearch at {self.url}: can't be reached: {text}", hint=hint)
+
+    def _refused(self, error: exceptions.TransportError, request: str) -> OpenSearchError:
+        status = error.status_code if isinstance(error.status_code, int) else 0
+        text = f"OpenSearch at {self.url}: {status} for {request}: {_short(_reason(error))}"
+        if status == _UNAUTHORIZED:
+            return refused(
+                f"OpenSearch at {self.url}: refuses user and password (401)", status, "check opensearch.auth"
+            )
+        if status == _FORBIDDEN:
+            return refused(text, status, "this user's role lacks the permission that the message names")
+        if status in _BUSY:
+            return OpenSearchUnavailable(text)
+        return refused(text, status, "")
+
+
+class RefusedError(OpenSearchError):
+    """An HTTP status that says no."""
+
+    status: int = 0
+
+
+def refused(text: str, status: int, hint: str) -> RefusedError:
+    """The error for a status."""
+    error = RefusedError(text, hint=hint)
+    error.status = status
+    return error
+
+
+def _reason(error: exceptions.TransportError) -> str:
+    info: Any = error.info
+    if isinstance(info, dict):
+        found = info.get("error", info)
+        if isinstance(found, dict):
+            return f"{found.get('type', '')}: {found.get('reason', '')}"
+        return str(found)
+    return str(info or error.error)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}..."

@@ -1,0 +1,156 @@
+"""Documents by id: which are there, and creating those that aren't. Safe to repeat: an id is created once.
+
+What an answer means is decided by pure functions; `Documents` only sends.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import orjson
+
+from sidecar.errors import OpenSearchUnavailable
+from sidecar.opensearch.client import Client, RefusedError
+
+MAX_REQUEST_BYTES = 5 * 1024 * 1024
+"""Half of what small Amazon domains take."""
+_CREATED, _CONFLICT, _BAD_REQUEST, _TOO_LARGE = 201, 409, 400, 413
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document on its way: `source` is its JSON, on one line."""
+
+    index: str
+    id: str
+    source: bytes
+
+
+class Verdict(Enum):
+    """What became of a document."""
+
+    STORED = "stored"
+    """It is there, by this request or an earlier one."""
+    REFUSED = "refused"
+    """It will never be taken as it is."""
+    LATER = "later"
+    """Not now: overload, a block, a missing permission."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A verdict with OpenSearch's own reason."""
+
+    verdict: Verdict
+    status: int = 0
+    type: str = ""
+    reason: str = ""
+
+
+class Documents:
+    """Looks up and creates documents."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def existing(self, keys: Sequence[tuple[str, str]]) -> list[bool]:
+        """Whether each (index, id) is there; realtime, so that an unrefreshed document counts.
+
+        Raises:
+            OpenSearchError: It can't be told.
+        """
+        if not keys:
+            return []
+        body = orjson.dumps({"docs": [{"_index": index, "_id": key, "_source": False} for index, key in keys]})
+        answer = self._client.request("POST", "/_mget", body.decode())
+        return found_flags(answer, len(keys))
+
+    def create(self, documents: Sequence[Document]) -> list[Outcome]:
+        """Create documents; an outcome for each, in order.
+
+        Raises:
+            OpenSearchError: Nothing can be told of any of them.
+        """
+        outcomes: list[Outcome] = []
+        for batch in batches(documents, MAX_REQUEST_BYTES):
+            outcomes += self._create(batch)
+        return outcomes
+
+    def _create(self, batch: Sequence[Document]) -> list[Outcome]:
+        try:
+            answer = self._client.request("POST", "/_bulk", bulk_body(batch).decode())
+        except RefusedError as error:
+            if error.status != _TOO_LARGE:
+                raise
+            if len(batch) == 1:
+                return [Outcome(Verdict.REFUSED, _TOO_LARGE, "request_too_large", error.what)]
+            half = len(batch) // 2
+            return self._create(batch[:half]) + self._create(batch[half:])
+        return outcomes_of(answer, len(batch))
+
+
+def bulk_body(documents: Sequence[Document]) -> bytes:
+    """The body of a bulk request that creates `documents`."""
+    parts = bytearray()
+    for document in documents:
+        parts += orjson.dumps({"create": {"_index": document.index, "_id": document.id}})
+        parts += b"\n" + document.source.rstrip(b"\n") + b"\n"
+    return bytes(parts)
+
+
+def batches(documents: Sequence[Document], limit: int) -> Iterator[Sequence[Document]]:
+    """Split so that each part's sources stay below `limit` bytes; a longer document goes alone."""
+    start, size = 0, 0
+    for position, document in enumerate(documents):
+        length = len(document.source) + len(document.index) + len(document.id) + 50
+        if position > start and size + length > limit:
+            yield documents[start:position]
+            start, size = position, 0
+        size += length
+    if start < len(documents):
+        yield documents[start:]
+
+
+def found_flags(answer: Any, count: int) -> list[bool]:
+    """The `found` of each item of an `_mget` answer.
+
+    Raises:
+        OpenSearchUnavailable: The answer isn't one for `count` items, or a shard failed.
+    """
+    items = answer.get("docs") if isinstance(answer, Mapping) else None
+    if not isinstance(items, list) or len(items) != count:
+        raise OpenSearchUnavailable(f"OpenSearch: an _mget of {count} ids was answered without them")
+    flags = []
+    for item in items:
+        error = item.get("error")
+        # No index yet: nothing is in it. Anything else (a shard that isn't there) says nothing about the document.
+        if error and error.get("type") != "index_not_found_exception":
+            raise OpenSearchUnavailable(f"OpenSearch: _mget failed: {error.get('type')}: {error.get('reason')}")
+        flags.append(bool(item.get("found")))
+    return flags
+
+
+def outcomes_of(answer: Any, count: int) -> list[Outcome]:
+    """The outcome of each item of a `_bulk` answer.
+
+    Raises:
+        OpenSearchUnavailable: The answer isn't one for `count` items.
+    """
+    items = answer.get("items") if isinstance(answer, Mapping) else None
+    if not isinstance(items, list) or len(items) != count:
+        raise OpenSearchUnavailable(f"OpenSearch: a bulk request of {count} documents was answered without them")
+    return [_outcome(next(iter(item.values()))) for item in items]
+
+
+def _outcome(item: Mapping[str, Any]) -> Outcome:
+    status = int(item.get("status", 0))
+    error = item.get("error") or {}
+    kind = str(error.get("type", "")) if isinstance(error, Mapping) else ""
+    reason = str(error.get("reason", "")) if isinstance(error, Mapping) else str(error)
+    if status in {200, _CREATED, _CONFLICT}:
+        return Outcome(Verdict.STORED, status)
+    # A cluster at its limit of shards answers 400 with a validation_exception: it is full, the document is sound.
+    if status in {_BAD_REQUEST, _TOO_LARGE} and kind != "validation_exception":
+        return Outcome(Verdict.REFUSED, status, kind, reason)
+    return Outcome(Verdict.LATER, status, kind, reason)

@@ -1,0 +1,141 @@
+"""The Fluent Bit configuration, as data. Every setting that isn't Fluent Bit's default says why."""
+
+from typing import Any
+
+from sidecar.config.model import Config
+from sidecar.render import fields
+from sidecar.render.layout import Layout
+
+Json = dict[str, Any]
+
+HOST, PORT, USER, PASSWORD = "OPENSEARCH_HOST", "OPENSEARCH_PORT", "OPENSEARCH_USER", "OPENSEARCH_PASSWORD"
+"""Variables that Fluent Bit reads from files in `Layout.environment`, which the sidecar writes."""
+
+EVENTS = "events"
+"""Tag and alias of the events pipeline."""
+_EVENT_PARSER = "fluent-sidecar-event"
+_EVENT_RETRIES = 60
+
+
+def variables(config: Config) -> tuple[str, ...]:
+    """The variables that the configuration for `config` needs."""
+    return (HOST, PORT, USER, PASSWORD) if config.opensearch.auth.basic else (HOST, PORT)
+
+
+def fluent_bit(config: Config) -> Json:
+    """The whole file, from top to bottom."""
+    layout = Layout.of(config)
+    return {
+        # Address and credentials come from files on a memory volume: no secret is in this one, and the address is a
+        # closed local port until the index templates are in place.
+        "env": [{"name": name, "uri": f"file://{layout.environment}/{name}"} for name in variables(config)],
+        "service": _service(config, layout),
+        "parsers": [_event_parser()],
+        "pipeline": {
+            "inputs": [_event_input(layout)],
+            "filters": [_event_filter()],
+            "outputs": [_event_output(config)],
+        },
+    }
+
+
+def _service(config: Config, layout: Layout) -> Json:
+    return {
+        "flush": 1,
+        "log_level": "info",
+        # A reload waits for as long; collection stands still meanwhile.
+        "grace": 1,
+        # Loopback: whoever reaches this port can reload Fluent Bit.
+        "http_server": True,
+        "http_listen": "127.0.0.1",
+        "http_port": config.fluentbit.port,
+        # With thread safety a reload during an outage never ends, and collects nothing.
+        "hot_reload": True,
+        "hot_reload.ensure_thread_safety": False,
+        "storage.path": layout.chunks,
+        "storage.sync": "normal",
+        "storage.checksum": False,
+        "storage.metrics": True,
+        # A chunk tried again after 5 s, then at random up to 30 s: the default of 2000 s sleeps past an outage's end.
+        "scheduler.base": 5,
+        "scheduler.cap": 30,
+    }
+
+
+def _event_parser() -> Json:
+    return {
+        "name": _EVENT_PARSER,
+        "format": "json",
+        # Taken out of the record here and put back by the output: a field that is there twice is refused.
+        "time_key": fields.TIMESTAMP,
+        "time_format": "%Y-%m-%dT%H:%M:%S.%LZ",
+        "time_keep": False,
+    }
+
+
+def _event_input(layout: Layout) -> Json:
+    return {
+        "name": "tail",
+        "alias": EVENTS,
+        "tag": EVENTS,
+        "path": f"{layout.journal}/*.jsonl",
+        "parser": _EVENT_PARSER,
+        "read_from_head": True,
+        "refresh_interval": 1,
+        "db": f"{layout.positions}/events.db",
+        # A segment's name never comes again, its inode does.
+        "db.compare_filename": True,
+        # Chunks in memory would be lost with the process, although the position has moved on.
+        "storage.type": "filesystem",
+        "buffer_chunk_size": "256k",
+        # The API server takes objects of up to 1.5 MiB. A longer line would end the reading of its file; this skips
+        # it, and the sidecar sends it.
+        "buffer_max_size": "4M",
+        "skip_long_lines": True,
+    }
+
+
+def _event_filter() -> Json:
+    # A torn line, left by a crash, comes without an id: the whole event is in the next segment.
+    return {"name": "grep", "match": EVENTS, "regex": f"{fields.ID} ^.+$"}
+
+
+def _event_output(config: Config) -> Json:
+    opensearch = config.opensearch
+    output: Json = {
+        "name": "opensearch",
+        "alias": EVENTS,
+        "match": EVENTS,
+        "host": f"${{{HOST}}}",
+        "port": f"${{{PORT}}}",
+        "suppress_type_name": True,
+        # Index and id are the record's own, and `create` leaves what is there: a retry can't double anything.
+        "index": f"${fields.INDEX}",
+        "id_key": fields.ID,
+        "write_operation": "create",
+        "time_key": fields.TIMESTAMP,
+        # An answer longer than the buffer would count as a failure, although everything in it was stored.
+        "buffer_size": False,
+        # Formatting in a thread of its own leaves the main one to the inputs.
+        "workers": 1,
+        # Some 15 minutes. Then the sidecar sends what is missing, and what OpenSearch refuses can't be tried for ever.
+        "retry_limit": _EVENT_RETRIES,
+        "storage.total_limit_size": config.events.journal,
+    }
+    if opensearch.endpoint.path:
+        output["path"] = opensearch.endpoint.path
+    if opensearch.auth.basic:
+        output |= {"http_user": f"${{{USER}}}", "http_passwd": f"${{{PASSWORD}}}"}
+    return output | _tls(config)
+
+
+def _tls(config: Config) -> Json:
+    if config.opensearch.endpoint.scheme == "http":
+        return {"tls": False}
+    tls: Json = {"tls": True, "tls.verify": config.opensearch.tls.verify}
+    if config.opensearch.tls.verify:
+        # The name in the certificate too: without it any certificate of the same CA would do.
+        tls["tls.verify_hostname"] = True
+    if config.opensearch.tls.ca:
+        tls["tls.ca_file"] = config.opensearch.tls.ca
+    return tls

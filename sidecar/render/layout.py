@@ -1,0 +1,48 @@
+"""Where the sidecar and Fluent Bit keep their files below `paths.state` and `paths.run`."""
+
+from dataclasses import dataclass
+
+from sidecar.config.model import Config
+
+FLUENT_BIT_FILE = "fluent-bit.yaml"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Absolute paths, as text."""
+
+    journal: str
+    """Folder of the events' journal."""
+    positions: str
+    """Folder of Fluent Bit's databases of file positions."""
+    chunks: str
+    """Folder of Fluent Bit's buffered chunks."""
+    environment: str
+    """Folder with one file for each variable that Fluent Bit takes from the sidecar: address and credentials."""
+    rendered: str
+    """Folder of the rendered configurations, a folder each."""
+    current: str
+    """Link to the rendered configuration that is in force."""
+
+    @classmethod
+    def of(cls, config: Config) -> "Layout":
+        """The layout for a configuration."""
+        state, run = config.paths.state, config.paths.run
+        return cls(
+            journal=f"{state}/events",
+            positions=f"{state}/fluent-bit/positions",
+            chunks=f"{state}/fluent-bit/chunks",
+            environment=f"{run}/environment",
+            rendered=f"{run}/rendered",
+            current=f"{run}/current",
+        )
+
+    @property
+    def fluent_bit_file(self) -> str:
+        """What Fluent Bit is started with."""
+        return f"{self.current}/{FLUENT_BIT_FILE}"
+
+    @property
+    def state_folders(self) -> tuple[str, ...]:
+        """Folders that must be there before Fluent Bit starts."""
+        return (self.journal, self.positions, self.chunks)
