@@ -1,0 +1,54 @@
+# The sidecar's image. What runs has no package manager of Python's, no compiler and no root.
+
+FROM python:3.13-slim AS build
+WORKDIR /src
+
+# The build backend has an environment of its own, which stays behind.
+COPY requirements/build.txt requirements/run.txt requirements/
+RUN python -m venv /build \
+    && /build/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/build.txt \
+    && python -m venv --without-pip /opt/fluent-sidecar \
+    && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python install \
+        --no-cache-dir --no-compile --require-hashes -r requirements/run.txt
+
+COPY pyproject.toml README.md LICENSE ./
+COPY sidecar/ sidecar/
+RUN /build/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation -w dist . \
+    && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python install \
+        --no-cache-dir --no-compile --no-deps dist/*.whl
+
+# What the clients bring along and nothing here imports goes: the asyncio halves of both with their HTTP library
+# (opensearchpy would load it: 11 MB of memory in every pod), gRPC, and the libraries' own tests.
+# Byte code is compiled once, since a pod can't write it, and without time stamps, so that builds are alike.
+RUN site=$(/opt/fluent-sidecar/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+    && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python uninstall --yes --quiet \
+        aiohttp aiohttp-retry aiohappyeyeballs aiosignal frozenlist multidict propcache yarl \
+        grpcio protobuf opensearch-protobufs \
+    && rm -rf "$site/kubernetes/aio" \
+    && find "$site" -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
+    && /opt/fluent-sidecar/bin/python -m compileall -q --invalidation-mode unchecked-hash "$site" \
+    && /opt/fluent-sidecar/bin/python -c 'import kubernetes.client, kubernetes.config, opensearchpy, prometheus_client' \
+    && /opt/fluent-sidecar/bin/sidecar --help >/dev/null
+
+
+FROM python:3.13-slim
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="fluent-sidecar" \
+      org.opencontainers.image.description="Kubernetes events and pod logs in OpenSearch exactly once: a sidecar for Fluent Bit" \
+      org.opencontainers.image.source="https://github.com/fluent-sidecar/fluent-sidecar" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip \
+    && rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip /usr/lib/python3*/ensurepip
+COPY --from=build /opt/fluent-sidecar /opt/fluent-sidecar
+
+ENV PATH="/opt/fluent-sidecar/bin:${PATH}" \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 65532:65532
+WORKDIR /
+ENTRYPOINT ["sidecar"]
+CMD ["run", "-c", "/etc/fluent-sidecar/pipeline.yaml"]
