@@ -1,0 +1,1 @@
+"""The tests: `unit` needs nothing but Python; the others take real parts (see `conftest.py`)."""

@@ -1,0 +1,1 @@
+"""What the tests share: real parts, processes, and Events made through the API."""
