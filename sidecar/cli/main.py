@@ -7,6 +7,7 @@ from typing import IO, Any, Literal
 import click
 
 from sidecar import __version__
+from sidecar.cli.demo import demo
 from sidecar.errors import SidecarError
 
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong input."
@@ -131,7 +132,7 @@ def run(
 ) -> None:
     """Watch the events of a cluster until SIGTERM: write them for Fluent Bit, and see them arrive in OpenSearch.
 
-    Start Fluent Bit with the file that this writes, RUN/current/fluent-bit.yaml, where RUN is paths.run.
+    Start Fluent Bit with the file that this writes: current/fluent-bit.yaml below paths.run.
     """
     from sidecar import kube, opensearch  # noqa: PLC0415 - see the module
     from sidecar.agent import log  # noqa: PLC0415
@@ -142,6 +143,9 @@ def run(
     log.set_up(log_format)
     api = kube.connect(kubeconfig=kubeconfig, context=context)
     run_until_signalled(Agent(config, api, opensearch.connect(config), fluent_bit=not without_fluent_bit))
+
+
+cli.add_command(demo)
 
 
 def main() -> None:
