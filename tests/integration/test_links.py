@@ -87,7 +87,7 @@ def test_an_api_server_that_restarts_is_watched_again(
     namespace = unique_name("restarted")
     truth = create_events(api_server.kubeconfig, namespace, 50)
 
-    api_server.restart_apiserver()
+    api_server.restart_apiserver(kill=True)  # by SIGTERM it waits a minute for open watches
     truth.update(create_events(api_server.kubeconfig, namespace, 50, first=50, updates=lambda _number: 1))
 
     wait_until(

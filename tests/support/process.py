@@ -74,6 +74,7 @@ class Process:
         self.cwd = cwd
         self.name = name or Path(self.command[0]).name
         self._process: subprocess.Popen[bytes] | None = None
+        self._left_over = False
         self.start()
 
     def __repr__(self) -> str:
@@ -85,6 +86,7 @@ class Process:
         assert not self.running, f"{self.name} runs already"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._process = _spawner.submit(_spawn, self.command, self.log, self.env, self.cwd).result()
+        self._left_over = True
         _running.add(self)
 
     @property
@@ -100,12 +102,16 @@ class Process:
     @property
     def returncode(self) -> int | None:
         """How it ended: negative for a signal, None while it runs."""
-        return self._popen.poll()
+        code = self._popen.poll()
+        if code is not None and self._left_over:
+            # Once it and all its children have ended, its id may become somebody else's: never signal that.
+            self._left_over = _group_exists(self.pid)
+        return code
 
     @property
     def running(self) -> bool:
         """Whether it runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self.returncode is None
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process itself, not to its children."""
@@ -114,7 +120,7 @@ class Process:
     def kill(self) -> None:
         """SIGKILL, and wait for its end: a crash. Its children are left as a crash leaves them."""
         self.send(signal.SIGKILL)
-        self._popen.wait()
+        self._wait(None)
 
     def terminate(self, timeout: float = 10) -> int:
         """SIGTERM, and wait for its end.
@@ -131,10 +137,16 @@ class Process:
     def wait(self, timeout: float) -> int:
         """Wait for its end; kills it and raises AssertionError if that takes longer than `timeout` seconds."""
         try:
-            return self._popen.wait(timeout)
+            return self._wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.name} did not end within {timeout:g} s\n{self.tail()}") from None
+
+    def _wait(self, timeout: float | None) -> int:
+        self._popen.wait(timeout)
+        code = self.returncode
+        assert code is not None
+        return code
 
     def restart(self, timeout: float = 10) -> None:
         """Terminate it if it runs, and start it again."""
@@ -157,14 +169,14 @@ class Process:
 
     def close(self) -> None:
         """End it, and whatever it left running; no complaint if it ended before."""
-        if self._process is None:
-            return
         if self.running:
-            self._process.terminate()
+            self.send(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)
-        _kill_group(self._process.pid)
-        self._process.wait()
+                self._wait(5)
+        if self._left_over:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._wait(None)
         _running.discard(self)
 
     def __enter__(self) -> Self:
@@ -176,10 +188,15 @@ class Process:
         self.close()
 
 
-def _kill_group(pid: int) -> None:
-    """Kill what is left of the session that a process led; its id can't be another's while a member lives."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+def _group_exists(pid: int) -> bool:
+    """Whether anything is left of the process group that a process led; a zombie counts."""
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def close_all() -> None:
