@@ -1,5 +1,6 @@
 """The Fluent Bit beside the sidecar: is it there, and reload it."""
 
+import http.client
 import json
 import time
 import urllib.error
@@ -7,6 +8,9 @@ import urllib.request
 
 _TIMEOUT = 2.0
 _RELOAD_SECONDS = 10.0
+_FAILURES = (OSError, http.client.HTTPException)
+# A proxy of the environment (HTTP_PROXY) is for what is elsewhere.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class FluentBit:
@@ -18,9 +22,9 @@ class FluentBit:
     def reload_count(self) -> int | None:
         """How often it has reloaded since it started, or None where it doesn't answer."""
         try:
-            with urllib.request.urlopen(self._url, timeout=_TIMEOUT) as answer:  # noqa: S310 - http only
+            with _OPENER.open(self._url, timeout=_TIMEOUT) as answer:
                 count = json.load(answer)["hot_reload_count"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (*_FAILURES, ValueError, KeyError, TypeError):
             return None
         return count if isinstance(count, int) else None
 
@@ -34,9 +38,9 @@ class FluentBit:
             return False
         request = urllib.request.Request(self._url, data=b"{}", method="POST")  # noqa: S310 - http only
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT):  # noqa: S310 - http only
+            with _OPENER.open(request, timeout=_TIMEOUT):
                 pass
-        except OSError:
+        except _FAILURES:
             return False
         end = time.monotonic() + _RELOAD_SECONDS
         while time.monotonic() < end:

@@ -3,7 +3,10 @@
 The probes are local: an outage of OpenSearch must not stop the rollout that mends it.
 """
 
+import logging
 import socket
+import socketserver
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +15,8 @@ from typing import Any, Self
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from sidecar.errors import SidecarError
+
+log = logging.getLogger(__name__)
 
 
 class StatusServer:
@@ -55,8 +60,8 @@ class StatusServer:
             self._server = _server(address, port, answer)
         except OSError as error:
             raise SidecarError(
-                f"port {port} for metrics and health can't be opened: {error.strerror}",
-                hint="choose another agent.port",
+                f"port {port} of {address} for metrics and health can't be opened: {error.strerror}",
+                hint="stop what listens there, or choose another agent.port or agent.address",
             ) from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
 
@@ -90,5 +95,16 @@ def _server(address: str, port: int, answer: Callable[[str], tuple[int, str, byt
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         address_family = socket.AF_INET6 if ":" in address else ThreadingHTTPServer.address_family
+
+        def server_bind(self) -> None:
+            # Not HTTPServer's: it asks DNS for this host's name, which can take its time.
+            socketserver.TCPServer.server_bind(self)
+            self.server_name, self.server_port = address, self.server_address[1]
+
+        def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's signature
+            """A client that went away is no news; a bug goes to the log like any other."""
+            error = sys.exception()
+            if not isinstance(error, ConnectionError):
+                log.error("a request for metrics or health failed", exc_info=error)
 
     return Server((address, port), Handler)

@@ -7,22 +7,24 @@ arrives before its template. `open` lets them go.
 import hashlib
 import json
 import logging
+import time
 from pathlib import Path
 
 from sidecar.agent.fluentbit import FluentBit
-from sidecar.agent.output import switch_link, write_file, write_tree
+from sidecar.agent.output import cannot_write, switch_link, write_file, write_tree
 from sidecar.config import Config, resolve
 from sidecar.errors import RenderError, SidecarError
 from sidecar.events.journal import make_folder
 from sidecar.render import MANIFEST, render
-from sidecar.render.fluentbit import HOST, PASSWORD, PORT, USER, variables
+from sidecar.render.fluentbit import HOST, PASSWORD, PORT, USER, as_variable, variables
 from sidecar.render.layout import Layout
 
 log = logging.getLogger(__name__)
 
 CLOSED = {HOST: "127.0.0.1", PORT: "1"}
 """Where nothing listens: connections are refused at once, and chunks wait."""
-_OPENED = "opened.json"
+_OPENED = "opened"
+_START_SECONDS = 2.0
 
 
 class Node:
@@ -41,6 +43,7 @@ class Node:
             SecretError: A credential can't be read.
         """
         files = render(self._config)
+        self._credentials()  # One that can't be read is told before anything is written.
         name = hashlib.sha256(files[MANIFEST].encode()).hexdigest()[:12]
         folder = Path(self._layout.rendered)
         try:
@@ -51,7 +54,7 @@ class Node:
             if not self._was_opened():
                 self._write(CLOSED)
         except OSError as error:
-            raise _cannot_write(error) from error
+            raise self._cannot_write(error) from error
 
     def open(self) -> None:
         """Point Fluent Bit at OpenSearch, and reload it if it is running.
@@ -65,7 +68,7 @@ class Node:
             return
         try:
             self._write(self._address())
-            running = self._fluent_bit.reload_count() is not None
+            running = self._runs()
             if running and not self._fluent_bit.reload():
                 raise SidecarError(
                     "Fluent Bit does not reload", hint="its log says why; the sidecar sends events meanwhile"
@@ -73,8 +76,14 @@ class Node:
             # Not before the reload: a crash in between asks for it again.
             write_file(self._marker, self._mark())
         except OSError as error:
-            raise _cannot_write(error) from error
+            raise self._cannot_write(error) from error
         log.info("Fluent Bit sends to %s%s", self._config.opensearch.url, "" if running else ", once it is started")
+
+    def _runs(self) -> bool:
+        if self._fluent_bit.reload_count() is None:
+            # One that is just starting may have read the closed port already, and answers a moment later.
+            time.sleep(_START_SECONDS)
+        return self._fluent_bit.reload_count() is not None
 
     @property
     def _marker(self) -> Path:
@@ -82,7 +91,7 @@ class Node:
 
     def _was_opened(self) -> bool:
         try:
-            return self._marker.read_text() == self._mark()
+            return self._marker.read_bytes() == self._mark().encode()
         except OSError:
             return False
 
@@ -105,13 +114,12 @@ class Node:
         }
 
     def _write(self, address: dict[str, str]) -> None:
+        # Gone before the values change: a marker of earlier ones must not speak for these.
+        self._marker.unlink(missing_ok=True)
         values = {**self._credentials(), **address}
         for name in variables(self._config):
-            write_file(Path(self._layout.environment) / name, values[name])
+            write_file(Path(self._layout.environment) / name, as_variable(values[name]))
 
-
-def _cannot_write(error: OSError) -> RenderError:
-    return RenderError(
-        f"{error.filename}: can't be written: {error.strerror}",
-        hint="check owner and mode of paths.state and paths.run",
-    )
+    def _cannot_write(self, error: OSError) -> RenderError:
+        hint = "check space, owner and mode of paths.state and paths.run"
+        return cannot_write(error, Path(self._layout.environment), hint=hint)

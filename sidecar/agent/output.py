@@ -25,18 +25,21 @@ def write_tree(folder: Path, files: Mapping[str, str]) -> list[str]:
     try:
         stale = [path for path in _listed(folder) if path not in files]
         changed = [path for path, text in files.items() if _read(folder / path) != text]
-        # The manifest comes last: where it is right, everything is.
-        for path in changed:
-            write_file(folder / path, files[path])
         for path in stale:
-            (folder / path).unlink(missing_ok=True)
+            (folder / path).unlink()
             with suppress(OSError):
                 (folder / path).parent.rmdir()
+        # The manifest comes last: where it is right, everything is.
+        for path in sorted(changed, key=lambda path: path == MANIFEST):
+            write_file(folder / path, files[path])
     except OSError as error:
-        raise RenderError(
-            f"{error.filename}: can't be written: {error.strerror}", hint="check owner and mode"
-        ) from error
+        raise cannot_write(error, folder, hint="is there space, and may this user write there?") from error
     return changed + stale
+
+
+def cannot_write(error: OSError, folder: Path, *, hint: str) -> RenderError:
+    """The error for a file below a folder; a full disk names no file."""
+    return RenderError(f"{error.filename or folder}: can't be written: {error.strerror}", hint=hint)
 
 
 def difference(folder: Path, files: Mapping[str, str]) -> str:
@@ -79,17 +82,24 @@ def switch_link(link: Path, target: str) -> None:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        # Not `read_text`: it would take \r\n for \n.
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):
         return None
 
 
 def _listed(folder: Path) -> list[str]:
-    """The files that the manifest in a folder names; only such are ever removed."""
+    """The files below a folder that its manifest names and that are there; only such are ever removed."""
     try:
-        names = json.loads(_read(folder / MANIFEST) or "{}").get("files", {})
-    except (ValueError, AttributeError):
+        names = list(json.loads(_read(folder / MANIFEST) or "{}")["files"])
+    except (ValueError, KeyError, TypeError):
         return []
-    return [
-        name for name in names if isinstance(name, str) and not name.startswith("/") and ".." not in name.split("/")
-    ]
+    return [name for name in names if isinstance(name, str) and _is_below(folder, name)]
+
+
+def _is_below(folder: Path, name: str) -> bool:
+    """Whether a file of that name is in the folder: not above it, and not behind a link that leads out of it."""
+    try:
+        return (folder / name).is_file() and (folder / name).resolve().is_relative_to(folder.resolve())
+    except OSError:
+        return False

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from prometheus_client import CollectorRegistry, Gauge, Info
+from prometheus_client import CollectorRegistry, Gauge, Info, disable_created_metrics
 
 from sidecar import __version__
 from sidecar.agent.http import StatusServer
@@ -52,6 +52,7 @@ class Agent:
         self._node = Node(config)
         self._node.prepare()
         self._journal = Journal(Path(Layout.of(config).journal), cap=config.events.journal)
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
         metrics = EventMetrics(registry)
         self._registry = registry

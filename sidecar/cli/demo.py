@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _BAR = 30
 
 
-@click.command()
+@click.command(short_help="Show the main job from end to end, on real parts.")
 @click.option(
     "--opensearch",
     metavar="CHOICE",
@@ -28,7 +28,7 @@ _BAR = 30
 )
 @click.option("--keep", is_flag=True, help="Leave OpenSearch running, and the folder with logs and configuration.")
 def demo(opensearch: str | None, cluster: str | None, *, keep: bool) -> None:
-    r"""Show the main job from end to end: three workloads fail and recover, and OpenSearch knows.
+    """Show the main job from end to end: three workloads fail and recover, and OpenSearch knows.
 
     A real OpenSearch, a recording of a real cluster, and the Fluent Bit that is there; it says which parts it took.
 
@@ -38,7 +38,7 @@ def demo(opensearch: str | None, cluster: str | None, *, keep: bool) -> None:
       sidecar demo --keep
       sidecar demo --cluster kind --opensearch docker
       sidecar demo --opensearch https://opensearch.example:9200    (with OPENSEARCH_USER and OPENSEARCH_PASSWORD)
-    """
+    """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
     from sidecar.dev.demo import demo as run_demo  # noqa: PLC0415 - needs the clients
 
     progress = Progress()

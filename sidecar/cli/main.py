@@ -40,7 +40,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
 @click.version_option(__version__, "-V", "--version", prog_name="sidecar")
 def cli() -> None:
-    r"""Kubernetes events in OpenSearch, exactly once, beside Fluent Bit.
+    """Kubernetes events in OpenSearch, exactly once, beside Fluent Bit.
 
     One file, pipeline.yaml, says everything; the smallest has three lines:
 
@@ -48,22 +48,22 @@ def cli() -> None:
       cluster: my-cluster
       opensearch:
         url: https://opensearch.example:9200
-    """
+    """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
 
 
 config_option = click.option(
-    "-c", "--config", "config_file", default="pipeline.yaml", show_default=True, envvar="SIDECAR_CONFIG", metavar="FILE",
-    help="The configuration. Also: SIDECAR_CONFIG.",
+    "-c", "--config", "config_file", default="pipeline.yaml", show_default=True, envvar="SIDECAR_CONFIG",
+    metavar="FILE", help="The configuration. Also: SIDECAR_CONFIG.",
 )  # fmt: skip
 
 
-@cli.command("render-config")
+@cli.command("render-config", short_help="Write the Fluent Bit configuration and the index templates.")
 @config_option
 @click.option("-o", "--output", metavar="DIR", help="Write all files below this folder.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if DIR is not what the YAML says.")
 @click.option("--stdout", "name", metavar="NAME", help="Print one file, such as fluent-bit.yaml, and write nothing.")
 def render_config(config_file: str, output: str | None, name: str | None, *, check: bool) -> None:
-    r"""Write what pipeline.yaml means: the Fluent Bit configuration and the index templates.
+    """Write what pipeline.yaml means: the Fluent Bit configuration and the index templates.
 
     The same file gives the same bytes. Neither Kubernetes nor OpenSearch is asked.
 
@@ -72,18 +72,19 @@ def render_config(config_file: str, output: str | None, name: str | None, *, che
       sidecar render-config -c pipeline.yaml -o rendered
       sidecar render-config -c pipeline.yaml -o rendered --check
       sidecar render-config -c pipeline.yaml --stdout fluent-bit.yaml
-    """
+    """  # noqa: D301 - see above
     from sidecar.agent.output import difference, write_tree  # noqa: PLC0415 - see the module
     from sidecar.config import load  # noqa: PLC0415
     from sidecar.errors import RenderError  # noqa: PLC0415
     from sidecar.render import render  # noqa: PLC0415
 
-    if (output is None) == (name is None) or (check and output is None):
+    # An empty DIR is a shell variable that isn't set; it doesn't mean the current folder.
+    if bool(output) == bool(name) or (check and not output):
         raise click.UsageError("Say either -o DIR (with or without --check) or --stdout NAME.")
     files = render(load(config_file))
-    if name is not None:
+    if name:
         if name not in files:
-            raise click.UsageError(f"There is no file {name!r}; there are {', '.join(files)}.")
+            raise click.UsageError("\n  ".join([f"There is no file {name!r}; there are", *files]))
         click.echo(files[name], nl=False)
         return
     folder = Path(output or "")
@@ -91,16 +92,23 @@ def render_config(config_file: str, output: str | None, name: str | None, *, che
         diff = difference(folder, files)
         click.echo(diff, nl=False)
         if diff:
-            raise RenderError(f"{folder} is not what {config_file} says", hint="write it again without --check")
+            raise RenderError(f"{folder} is not what {config_file} says", hint="without --check it is written again")
         return
     changed = write_tree(folder, files)
     click.echo(f"{folder}: {len(files)} files, {len(changed)} changed")
 
 
-@cli.command()
+@cli.command(short_help="Put the index templates in place in OpenSearch.")
 @config_option
 def apply(config_file: str) -> None:
-    """Put the index templates in place in OpenSearch; a second time changes nothing."""
+    """Put the index templates in place in OpenSearch; a second time changes nothing.
+
+    It needs a user that may manage index templates. Indices that exist keep their mappings.
+
+    \b
+    Example:
+      sidecar apply -c pipeline.yaml
+    """  # noqa: D301 - see above
     from sidecar.config import load  # noqa: PLC0415 - see the module
     from sidecar.opensearch import connect  # noqa: PLC0415
     from sidecar.opensearch.apply import apply_templates  # noqa: PLC0415
@@ -111,7 +119,7 @@ def apply(config_file: str) -> None:
         click.echo(f"index template {change.name}: {change.action.value}")
 
 
-@cli.command()
+@cli.command(short_help="Watch a cluster's events, and see them arrive in OpenSearch.")
 @config_option
 @click.option(
     "--kubeconfig", metavar="FILE", help="Without it: the pod's service account, $KUBECONFIG or ~/.kube/config."
@@ -133,7 +141,12 @@ def run(
     """Watch the events of a cluster until SIGTERM: write them for Fluent Bit, and see them arrive in OpenSearch.
 
     Start Fluent Bit with the file that this writes: current/fluent-bit.yaml below paths.run.
-    """
+
+    \b
+    Examples:
+      sidecar run -c pipeline.yaml
+      sidecar run -c pipeline.yaml --kubeconfig ~/.kube/config --context my-cluster
+    """  # noqa: D301 - see above
     from sidecar import kube, opensearch  # noqa: PLC0415 - see the module
     from sidecar.agent import log  # noqa: PLC0415
     from sidecar.agent.run import Agent, run_until_signalled  # noqa: PLC0415

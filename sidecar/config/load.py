@@ -8,12 +8,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sidecar.config.model import Config, section_at
+from sidecar.config.secret import SecretRef
+from sidecar.config.show import shown
 from sidecar.config.source import Path, Source, dotted, read_source
 from sidecar.errors import ConfigError, Problem
 
 SMALLEST = "the smallest file is 'cluster: NAME' and, below 'opensearch:', 'url: ADDRESS'"
 _MAX_BYTES = 4 * 1024 * 1024
-_MAX_FOUND = 60
 _KINDS = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -23,6 +24,7 @@ _KINDS = {
     "model_type": "a map",
     "model_attributes_type": "a map",
 }
+_BOUNDS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
 
 
 def load(file: str) -> Config:
@@ -50,7 +52,8 @@ def loads(text: str, *, file: str = "pipeline.yaml") -> Config:
             config = Config.model_validate(source.data)
         except ValidationError as error:
             # `input` and `ctx` stay inside: an input could be a password in the wrong place.
-            problems += [_problem(detail, source) for detail in error.errors(include_url=False)]
+            details = error.errors(include_url=False)
+            problems += [_problem(detail, source) for detail in details if detail["loc"] not in source.unread]
     if problems or config is None:
         raise ConfigError(file, problems)
     return config
@@ -82,8 +85,10 @@ def _problem(detail: ErrorDetails, source: Source) -> Problem:
     path: Path = tuple(detail["loc"])
     kind = detail["type"]
     if kind == "extra_forbidden":
-        key = str(path[-1])
-        return Problem(*source.place(path, of_key=True), dotted(path), _unknown_key(key, path[:-1]))
+        key, parent = str(path[-1]), path[:-1]
+        # `{hunter2}` is a map with a key: where a secret belongs, not even a key is repeated.
+        named = parent if section_at(parent) is SecretRef else path
+        return Problem(*source.place(path, of_key=True), dotted(named), _unknown_key(key, parent))
     if kind == "missing":
         return Problem(*source.place(path[:-1]), dotted(path), "is required")
     return Problem(*source.place(path), dotted(path), _text_of(detail))
@@ -102,30 +107,22 @@ def _unknown_key(key: str, parent: Path) -> str:
 def _text_of(detail: ErrorDetails) -> str:
     kind, value = detail["type"], detail["input"]
     if kind in _KINDS:
-        text = f"expected {_KINDS[kind]}, found {_found(value)}"
+        # Text where a map belongs is not repeated: it could be `user:password`.
+        found = "text" if _KINDS[kind] in {"a map", "a list"} and isinstance(value, str) else shown(value)
+        text = f"expected {_KINDS[kind]}, found {found}"
         return f"{text}; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else text
     if kind == "value_error":
         return str(detail["ctx"]["error"])
     if kind == "literal_error":
         return _not_one_of(detail["ctx"]["expected"], value)
-    return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, found {_found(value)}"
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return f"must be {words} {detail['ctx'][bound]}, found {shown(value)}"
+    return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, found {shown(value)}"
 
 
 def _not_one_of(expected: str, value: Any) -> str:
     allowed = expected.replace("'", "").replace(" or ", ", ").split(", ")
-    text = f"expected {', '.join(allowed[:-1])} or {allowed[-1]}, found {_found(value)}"
-    close = get_close_matches(str(value), allowed, n=1)
+    text = f"expected {', '.join(allowed[:-1])} or {allowed[-1]}, found {shown(value)}"
+    close = get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
     return f'{text}; did you mean "{close[0]}"?' if close else text
-
-
-def _found(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a map"
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= _MAX_FOUND else f"{text[:_MAX_FOUND]}..."

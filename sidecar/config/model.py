@@ -4,22 +4,27 @@ The text below a field is its description in the JSON Schema and in the referenc
 default is what it is. Keys are camelCase in the file.
 """
 
+import posixpath
 import re
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from sidecar.config.secret import SecretRef
+from sidecar.config.show import quoted
 from sidecar.config.units import Duration, Size, parse_size
 
 OLDEST_OPENSEARCH = (2, 11)
 OLDEST_FLUENT_BIT = (5, 1, 1)
 _INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 _MAX_INDEX_NAME = 240  # OpenSearch allows 255 bytes; a date is appended
+DEAD_LETTER = "fluent-sidecar-dead-letter"
+"""Index of the documents that OpenSearch refused; no other index's pattern matches it."""
+_CLUSTER_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,255}"
 _DAY = timedelta(days=1)
 _SMALLEST_JOURNAL = 16 * 2**20
 
@@ -33,20 +38,36 @@ def _index_name(value: str) -> str:
     if not _INDEX_NAME.match(value) or len(value) > _MAX_INDEX_NAME:
         raise ValueError(
             "expected an index name: lower-case letters and digits, '-', '_' and '.' after the first, at most "
-            f"{_MAX_INDEX_NAME} characters; found {value!r}"
+            f"{_MAX_INDEX_NAME} characters; found {quoted(value)}"
         )
+    if f"fluent-sidecar-{value}" == DEAD_LETTER or f"{DEAD_LETTER}-".startswith(f"{value}-"):
+        raise ValueError(f"{quoted(value)} would meet the index {DEAD_LETTER}; choose another name")
     return value
 
 
 def _absolute(value: str) -> str:
-    if not value.startswith("/") or ".." in value.split("/") or re.search(r"[\0-\x1f$*?\[\]]", value):
-        raise ValueError(f"expected an absolute path without '..', '$' and wildcards, found {value!r}")
-    return value.rstrip("/") or "/"
+    # Fluent Bit reads `$` as a variable, a comma as the end of a path, and the others as wildcards.
+    if not value.startswith("/") or ".." in value.split("/") or re.search(r"[$*?,\\{}\[\]]", value):
+        raise ValueError(
+            f"expected an absolute path without '..', '$', ',', '\\', brackets and wildcards, found {quoted(value)}"
+        )
+    if not value.isprintable() or value != value.strip():
+        raise ValueError(f"expected a path without control characters and a space at its end, found {quoted(value)}")
+    return f"/{posixpath.normpath(value).strip('/')}"
+
+
+def _cluster_name(value: str) -> str:
+    if not re.fullmatch(_CLUSTER_PATTERN, value):
+        raise ValueError(
+            "expected a name of letters, digits and '.', '_', ':', '/', '@', '-' after the first, at most 256 "
+            f"characters; found {quoted(value)}"
+        )
+    return value
 
 
 def _version(value: str, oldest: tuple[int, ...], product: str) -> str:
-    if not re.fullmatch(r"\d+(\.\d+){1,2}", value):
-        raise ValueError(f"expected a version such as {'.'.join(map(str, oldest))}, found {value!r}")
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4}){1,2}", value):
+        raise ValueError(f"expected a version such as {'.'.join(map(str, oldest))}, found {quoted(value)}")
     if version_tuple(value) < oldest:
         raise ValueError(f"{product} {value} is too old; the oldest that works is {'.'.join(map(str, oldest))}")
     return value
@@ -137,26 +158,32 @@ class OpenSearch(Section):
 
 
 def _checked_url(value: str) -> str:
+    parts = None
     try:
         parts = urlsplit(value)
         port, host = parts.port, parts.hostname
     except ValueError:
-        # Not repeated: it could hold a password.
-        raise ValueError("expected an address such as https://opensearch.example:9200") from None
-    if parts.username is not None or parts.password is not None:
+        port, host = 0, None
+    # What could hold a password is not repeated: before an @, in a query.
+    if "@" in value:
         raise ValueError(
             "user and password don't belong in the address; write them under opensearch.auth, by reference"
         )
-    if parts.scheme not in {"http", "https"} or not host or port == 0:
-        raise ValueError(f"expected an address such as https://opensearch.example:9200, found {value!r}")
-    if parts.query or parts.fragment or re.search(r"[\s$%\"'\\]", value):
-        raise ValueError(f"expected an address without query, fragment, '$', '%' and quotes, found {value!r}")
-    if not re.fullmatch(r"[A-Za-z0-9._-]+", host):
-        try:
-            ip_address(host)
-        except ValueError:
-            raise ValueError(f"{host!r} is no host name") from None
+    if re.search(r"[^!-~]|[?#$%\"'\\]", value):
+        raise ValueError("expected an address of plain ASCII without query, fragment, '$', '%', quotes and spaces")
+    if parts is None or parts.scheme not in {"http", "https"} or not host or port == 0:
+        raise ValueError(f"expected an address such as https://opensearch.example:9200, found {quoted(value)}")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", host) and not _is_ip_address(host):
+        raise ValueError(f"{quoted(host)} is no host name")
     return value.rstrip("/")
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Events(Section):
@@ -233,14 +260,17 @@ class Agent(Section):
     @field_validator("address")
     @classmethod
     def _check_address(cls, value: str) -> str:
-        ip_address(value)
+        if not _is_ip_address(value):
+            raise ValueError(f"expected an IP address such as 0.0.0.0 or 127.0.0.1, found {quoted(value)}")
         return value
 
 
 class Config(Section):
     """pipeline.yaml."""
 
-    cluster: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
+    cluster: Annotated[
+        str, AfterValidator(_cluster_name), WithJsonSchema({"type": "string", "pattern": f"^{_CLUSTER_PATTERN}$"})
+    ]
     """Name of the Kubernetes cluster, written on every document."""
     opensearch: OpenSearch
     """Where everything goes."""

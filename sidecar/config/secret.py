@@ -1,6 +1,7 @@
 """References to secrets: what pipeline.yaml holds in place of a password, and how it is read."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from sidecar.errors import SecretError
 
 _MAX_BYTES = 64 * 1024
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class SecretRef(BaseModel):
@@ -33,7 +35,10 @@ class SecretRef(BaseModel):
     def _exactly_one(self) -> Self:
         if (self.env is None) == (self.file is None):
             raise ValueError("exactly one of env and file is needed")
-        if self.file is not None and not self.file.startswith("/"):
+        # Neither is repeated: it could be the secret.
+        if self.env is not None and not _VARIABLE.match(self.env):
+            raise ValueError("env must be the name of a variable: letters, digits and '_'")
+        if self.file is not None and not (self.file.startswith("/") and self.file.isprintable()):
             raise ValueError("file must be an absolute path")
         return self
 
@@ -46,26 +51,33 @@ def resolve(reference: SecretRef, *, name: str) -> str:
         name: Its path in pipeline.yaml, for the message.
 
     Raises:
-        SecretError: It isn't there, is empty, or isn't text.
+        SecretError: It isn't there, is empty, or isn't one line of text.
     """
     if reference.env is not None:
-        value = os.environ.get(reference.env, "")
-        if not value:
-            raise SecretError(
-                f"{name}: the environment variable {reference.env} is not set", hint="set it, or use {file: }"
-            )
-        return value
+        where, raw = f"the environment variable {reference.env}", os.environb.get(reference.env.encode())
+        if not raw:
+            raise SecretError(f"{name}: {where} is not set, or empty", hint="set it, or use {file: /path}")
+        return _one_line(raw, f"{name}: {where}")
     assert reference.file is not None
     try:
         with Path(reference.file).open("rb") as stream:
             raw = stream.read(_MAX_BYTES + 1)
-        value = raw.decode().removesuffix("\n").removesuffix("\r")
     except OSError as error:
         raise SecretError(
-            f"{name}: {reference.file} can't be read: {error.strerror}", hint="check path and owner"
+            f"{name}: {reference.file} can't be read: {error.strerror}", hint="check path, owner and mode"
         ) from error
+    return _one_line(raw.removesuffix(b"\n").removesuffix(b"\r"), f"{name}: {reference.file}")
+
+
+def _one_line(raw: bytes, where: str) -> str:
+    if not raw:
+        raise SecretError(f"{where} is empty")
+    if len(raw) > _MAX_BYTES:
+        raise SecretError(f"{where} is larger than {_MAX_BYTES // 1024} KiB")
+    try:
+        value = raw.decode()
     except UnicodeDecodeError:
-        raise SecretError(f"{name}: {reference.file} is not UTF-8 text") from None
-    if not value or len(raw) > _MAX_BYTES or "\n" in value or "\0" in value:
-        raise SecretError(f"{name}: {reference.file} must hold one line of text")
+        raise SecretError(f"{where} is not UTF-8 text") from None
+    if any(character in value for character in "\n\r\0"):
+        raise SecretError(f"{where} holds more than one line of text")
     return value

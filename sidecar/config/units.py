@@ -6,9 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from sidecar.config.show import shown
+
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+_LONGEST = timedelta(days=36500)
+_LARGEST = 2**50
 DURATION_PATTERN = rf"^{_NUMBER}({'|'.join(_SECONDS)})$"
 SIZE_PATTERN = rf"^{_NUMBER}({'|'.join(_BYTES)})$"
 
@@ -19,12 +23,15 @@ def parse_duration(text: Any) -> timedelta:
     Raises:
         ValueError: For anything else, with what is allowed.
     """
-    match = re.match(DURATION_PATTERN, text) if isinstance(text, str) else None
+    match = re.fullmatch(DURATION_PATTERN, text) if isinstance(text, str) else None
     if not match:
-        raise ValueError(f"expected a duration such as 30d, 12h, 5m, 1.5s or 250ms, found {text!r}")
-    value = timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+        raise ValueError(f"expected a duration such as 30d, 12h, 5m, 1.5s or 250ms, found {shown(text)}")
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(f"expected a duration of at most {_LONGEST.days}d, found {shown(text)}")
+    value = timedelta(seconds=seconds)
     if not value:
-        raise ValueError(f"expected a duration above zero, found {text!r}")
+        raise ValueError(f"expected a duration above zero, found {shown(text)}")
     return value
 
 
@@ -34,12 +41,15 @@ def parse_size(text: Any) -> int:
     Raises:
         ValueError: For anything else, with what is allowed.
     """
-    match = re.match(SIZE_PATTERN, text) if isinstance(text, str) else None
+    match = re.fullmatch(SIZE_PATTERN, text) if isinstance(text, str) else None
     if not match:
-        raise ValueError(f"expected a size such as 2GiB, 512MiB or 10MB, found {text!r}")
-    value = int(float(match[1]) * _BYTES[match[2]])
+        raise ValueError(f"expected a size such as 2GiB, 512MiB or 10MB, found {shown(text)}")
+    count = float(match[1]) * _BYTES[match[2]]
+    if count > _LARGEST:
+        raise ValueError(f"expected a size of at most {_LARGEST // 2**30}GiB, found {shown(text)}")
+    value = int(count)
     if not value:
-        raise ValueError(f"expected a size above zero, found {text!r}")
+        raise ValueError(f"expected a size above zero, found {shown(text)}")
     return value
 
 

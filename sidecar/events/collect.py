@@ -128,6 +128,8 @@ class Collector:
                 self._metrics.watch_ends.labels(cause).inc()
         if time.monotonic() - began < _SHORT_SECONDS:
             self._pause(self._backoff.failed())
+        else:
+            self._backoff.succeeded()
 
     def _take_all(self, watch: Watch) -> None:
         for changes in watch:
@@ -142,7 +144,8 @@ class Collector:
         records = []
         for change in changes:
             metadata = change.item.get("metadata") if isinstance(change.item, dict) else None
-            version = str((metadata or {}).get("resourceVersion") or version)
+            found = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+            version = found if found and isinstance(found, str) else version
             # A deleted Event (its hour is over) is no new version of it.
             if change.type in {"ADDED", "MODIFIED"}:
                 records.append(self._recorder.record(change.item))

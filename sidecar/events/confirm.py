@@ -67,6 +67,7 @@ class Confirmer:
         self._clock = clock
         self._waiting: list[Document] = []
         self._since = 0.0
+        self._tried = False  # whether what is there now may have come from here
         # Once a whole batch has come to nothing, Fluent Bit is taken for gone, until something arrives by itself.
         self._fluent_bit_ships = grace > 0
 
@@ -74,17 +75,18 @@ class Confirmer:
         """Confirm until `stop` is set; every failure is repeated with a growing delay."""
         backoff = Backoff()
         while not stop.is_set():
+            failed = False
             try:
                 delay = self.step()
                 backoff.succeeded()
             except (OpenSearchError, JournalError) as error:
-                delay = backoff.failed()
+                failed, delay = True, backoff.failed()
                 self._metrics.errors.labels("opensearch" if isinstance(error, OpenSearchError) else "journal").inc()
                 log.warning("events can't be confirmed, next attempt in %.1f s: %s", delay, error)
             self._metrics.oldest_unconfirmed.set(self._clock() - self._since if self._waiting else 0)
             self._metrics.journal_bytes.set(self._journal.size)
             if delay > 0:
-                stop.wait(delay) if self._waiting else self._wait_for_lines(stop, delay)
+                stop.wait(delay) if self._waiting or failed else self._wait_for_lines(stop, delay)
 
     def step(self) -> float:
         """Work on one batch once; the seconds until the next step makes sense.
@@ -101,7 +103,7 @@ class Confirmer:
             if not batch.documents:
                 self._reader.done()
                 return 0.0 if batch.unreadable else _IDLE_SECONDS
-            self._waiting, self._since = batch.documents, self._clock()
+            self._waiting, self._since, self._tried = batch.documents, self._clock(), False
         self._drop_existing()
         if self._waiting and self._clock() - self._since >= self._patience:
             self._send_missing()
@@ -119,7 +121,7 @@ class Confirmer:
         there = sum(flags)
         self._waiting = [document for document, found in zip(self._waiting, flags, strict=True) if not found]
         self._metrics.confirmed.inc(there)
-        if there and self._grace > 0 and not self._fluent_bit_ships:
+        if there and self._grace > 0 and not self._fluent_bit_ships and not self._tried:
             log.info("events arrive through Fluent Bit again")
             self._fluent_bit_ships = True
 
@@ -130,6 +132,7 @@ class Confirmer:
                 "%d events did not arrive through Fluent Bit within %.0f s; sending them", len(missing), self._grace
             )
             self._fluent_bit_ships = False
+        self._tried = True
         outcomes = self._store.create(missing)
         refused = [
             (document, outcome)
@@ -137,17 +140,19 @@ class Confirmer:
             if outcome.verdict is Verdict.REFUSED
         ]
         stored = sum(outcome.verdict is Verdict.STORED for outcome in outcomes)
-        buried = self._bury(refused)
+        unburied = self._bury(refused)
         self._waiting = [
             document
             for document, outcome in zip(missing, outcomes, strict=True)
-            if outcome.verdict is Verdict.LATER or document.id in buried
+            if outcome.verdict is Verdict.LATER or document.id in unburied
         ]
         self._metrics.confirmed.inc(stored)
         self._metrics.resent.inc(stored)
         later = next((outcome for outcome in outcomes if outcome.verdict is Verdict.LATER), None)
         if later is not None:
             raise OpenSearchError(f"OpenSearch takes no events now: {later.status} {later.type}: {later.reason}")
+        if unburied:
+            raise OpenSearchError(f"{len(unburied)} refused events can't be kept in {DEAD_LETTER} now")
 
     def _bury(self, refused: list[tuple[Document, Outcome]]) -> set[str]:
         """Write dead letters; the ids of those that could not be written, which stay waiting."""

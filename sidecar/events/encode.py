@@ -24,15 +24,15 @@ def encode(value: Any) -> bytes:
 def _clean(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
-    if isinstance(value, dict | list) and depth >= _MAX_DEPTH:
+    if isinstance(value, dict | list | tuple) and depth >= _MAX_DEPTH:
         return json.dumps(_shallow(value))
     if isinstance(value, dict):
         return {_clean(str(key), depth): _clean(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_clean(item, depth + 1) for item in value]
     if isinstance(value, int) and not -_MAX_INTEGER <= value < _MAX_INTEGER:
         return str(value)
-    return value
+    return value if value is None or isinstance(value, bool | int | float) else _clean(str(value), depth)
 
 
 def _shallow(value: Any) -> str:

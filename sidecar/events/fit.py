@@ -12,6 +12,7 @@ from sidecar.events.encode import encode
 MISFIT = "misfit"
 """Key below which a value is kept, as text, that has another shape than its field."""
 _MAX_LEAF_BYTES = 32_000
+_MAX_KEY = 4_000  # characters; as UTF-8 they leave half of a leaf to its value
 _CUT = "...[cut]"
 
 
@@ -22,7 +23,17 @@ def fit(value: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, An
         value: Any JSON object.
         properties: The `properties` of a mapping; a field that isn't there is left as it is.
     """
+    odd = {key: item for key, item in value.items() if not _is_name(key)}
+    if odd:
+        # OpenSearch reads a dot in a name as a path, perhaps to a field of another shape; an empty name it refuses.
+        value = {key: item for key, item in value.items() if key not in odd} | {
+            MISFIT: _text({MISFIT: value[MISFIT], **odd} if MISFIT in value else odd)
+        }
     return {key: _fit(item, properties[key], key) if key in properties else item for key, item in value.items()}
+
+
+def _is_name(key: str) -> bool:
+    return "." not in key and bool(key.strip()) and len(key) <= _MAX_KEY
 
 
 def _fit(value: Any, mapping: Mapping[str, Any], path: str) -> Any:
@@ -40,13 +51,17 @@ def flat(value: Any, path: str) -> dict[str, Any]:
     """A map of text, as labels and annotations are, with every leaf below Lucene's limit (its path counts too)."""
     if not isinstance(value, dict):
         return {MISFIT: cut(_text(value), _MAX_LEAF_BYTES)}
-    # A key that OpenSearch refuses (empty, or nothing but dots) would take the document with it.
     return {
-        key if key.strip(". ") else f"{MISFIT}.{key!r}": cut(
-            _text(item), max(_MAX_LEAF_BYTES - len(path) - 4 * len(key), 0)
-        )
-        for key, item in value.items()
+        name: cut(_text(item), _MAX_LEAF_BYTES - len(path) - 4 * len(name))
+        for name, item in ((_flat_key(key), item) for key, item in value.items())
     }
+
+
+def _flat_key(key: str) -> str:
+    # A key that OpenSearch refuses (empty, nothing but dots, or too long) would take the document with it.
+    if not key.strip(". "):
+        return f"{MISFIT}.{key[:_MAX_KEY]!r}"
+    return key if len(key) <= _MAX_KEY else cut(key, _MAX_KEY)
 
 
 def cut(text: str, limit: int) -> str:

@@ -99,14 +99,15 @@ class Journal:
         """
         data = b"".join(lines)
         with self._lock:
-            while self.size + len(data) > self._cap and self.size:
-                if stop():
-                    return False
-                self._room.wait(0.2)
             try:
+                while self.size + len(data) > self._cap and self.size:
+                    if stop():
+                        return False
+                    if self._active.size:
+                        self._roll()  # only a closed segment can be deleted
+                    self._room.wait(0.2)
                 self._write(data)
             except OSError as error:
-                self._torn = True
                 raise _failed(self._folder, error) from error
             self._pending = resource_version or self._pending
             self._dirty = True
@@ -143,13 +144,13 @@ class Journal:
     def delete(self, segment: Path) -> None:
         """Delete a segment that nobody needs any more, and wake who waits for room."""
         try:
-            size = segment.stat().st_size
-            segment.unlink()
+            segment.unlink(missing_ok=True)
+            with self._lock:
+                # Counted anew: somebody else may have deleted one.
+                self._old = sum(path.stat().st_size for path in self.segments() if not self.is_open(path))
+                self._room.notify_all()
         except OSError as error:
             raise _failed(segment, error) from error
-        with self._lock:
-            self._old -= size
-            self._room.notify_all()
 
     def close(self) -> None:
         """Commit, and close the files; empty segments are removed."""
@@ -163,13 +164,21 @@ class Journal:
         # After a write that failed half-way (a full disk) the torn line stays, and what follows goes elsewhere.
         if self._torn or (self._active.size and self._active.size + len(data) > self._segment_bytes):
             self._roll()
-            self._torn = False
-        self._active.write(data)
+        before = self._active.size
+        try:
+            self._active.write(data)
+        except OSError:
+            self._torn = self._active.size > before
+            raise
 
     def _roll(self) -> None:
-        self._active.close()
-        self._old += self._active.size
-        self._active, self._next = self._next, self._create()
+        # What may fail comes first, so that it can be repeated.
+        self._active.sync()
+        fresh = self._create()
+        closed, self._active, self._next = self._active, self._next, fresh
+        self._old += closed.size
+        self._torn = False
+        closed.close()
 
     def _create(self) -> "_Segment":
         newest = max((int(path.stem) for path in self.segments()), default=0)

@@ -13,8 +13,10 @@ from sidecar.render import fields
 from sidecar.render.indices import event_index
 from sidecar.render.templates import event_properties
 
+_KIND = {"kind": "Event", "apiVersion": "v1"}
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ID_PART = re.compile(r"[!-~]{1,200}\Z")  # OpenSearch takes ids of up to 512 bytes, and refuses a whole request else
 _FAR = datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -43,17 +45,17 @@ class Recorder:
           `eventTime` and `series` stand for them.
         - `@timestamp` is when it was last seen.
         """
-        document = dict(event) if isinstance(event, dict) else {MISFIT: event}
+        # What is watched has these two, what is listed hasn't: at the same place, so that the bytes are the same.
+        document = {**_KIND, **(event if isinstance(event, dict) else {MISFIT: event}), **_KIND}
         metadata = document.get("metadata")
-        metadata = (
-            {key: item for key, item in metadata.items() if key != "managedFields"}
-            if isinstance(metadata, dict)
-            else {}
-        )
+        if isinstance(metadata, dict):
+            document["metadata"] = metadata = {key: item for key, item in metadata.items() if key != "managedFields"}
+        else:
+            metadata = {}
         created = metadata.get("creationTimestamp")
-        key, index = event_id(metadata, event), event_index(self._events, created)
+        key, index = event_id(metadata, document), event_index(self._events, created)
         times = event_times(document, created)
-        document |= {"kind": "Event", "apiVersion": "v1", "metadata": metadata, **times.filled(document)}
+        document |= times.filled(document)
         document["count"] = event_count(document)
         head = {fields.TIMESTAMP: times.last_seen, fields.ID: key, fields.INDEX: index, fields.CLUSTER: self._cluster}
         for name in head:
@@ -62,9 +64,9 @@ class Recorder:
 
 
 def event_id(metadata: dict[str, Any], event: Any) -> str:
-    """`<uid>.<resourceVersion>`; a digest of the whole where one is missing, which no API server does."""
+    """`<uid>.<resourceVersion>`; a digest of the whole where one is none, which no API server does."""
     uid, version = metadata.get("uid"), metadata.get("resourceVersion")
-    if isinstance(uid, str) and isinstance(version, str) and uid and version:
+    if all(isinstance(part, str) and _ID_PART.match(part) for part in (uid, version)):
         return f"{uid}.{version}"
     return "sha256." + hashlib.sha256(encode(event)).hexdigest()
 

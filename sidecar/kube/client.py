@@ -95,7 +95,7 @@ class ApiServer:
         headers = {"Accept": "application/json", "User-Agent": "fluent-sidecar"}
         try:
             for setting in self._settings.auth_settings().values():
-                headers[setting["key"]] = setting["value"]
+                headers[setting["key"]] = str(setting["value"]).strip()  # a token file ends with a line break
             response = self._pool.request(
                 "GET",
                 f"{self.url}{path}",
@@ -109,8 +109,16 @@ class ApiServer:
             raise self._unreachable(error) from error
         except ConfigException as error:  # a token or an exec plugin that fails while it is refreshed
             raise KubernetesUnavailable(f"Kubernetes at {self.url}: no credentials: {_short(str(error))}") from error
+        except ValueError:  # its text has the header in it, and that the token
+            raise KubernetesError(
+                f"Kubernetes at {self.url}: the credentials can't be sent in a header",
+                hint="check the token for line breaks and control characters",
+            ) from None
         if response.status != 200:  # noqa: PLR2004 - HTTP
-            body = response.read(64 * 1024)
+            try:
+                body = response.read(64 * 1024)
+            except (urllib3.exceptions.HTTPError, OSError):
+                body = b""  # the status says enough
             response.close()
             raise status_error(response.status, body, where=f"Kubernetes at {self.url}", path=path)
         return response

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sidecar.errors import KubernetesUnavailable
 from sidecar.kube.client import ApiServer
 
 PAGE_ITEMS = 500
@@ -25,13 +26,17 @@ def pages(api: ApiServer, path: str, *, limit: int = PAGE_ITEMS) -> Iterator[Pag
 
     Raises:
         ResourceExpired: The list took longer than the server keeps its state; begin again.
-        KubernetesError: See `ApiServer.get`.
+        KubernetesError: See `ApiServer.get`; also where the answer is no list.
     """
     token = ""
     while True:
         answer = api.get(path, {"limit": limit, **({"continue": token} if token else {})})
-        metadata = answer.get("metadata") or {}
-        yield Page(answer.get("items") or [], str(metadata.get("resourceVersion", "")))
+        metadata, items = answer.get("metadata"), answer.get("items") or []
+        if not (isinstance(metadata, dict) and metadata.get("resourceVersion") and isinstance(items, list)):
+            raise KubernetesUnavailable(
+                f"Kubernetes at {api.url}: the answer to {path} is not a list", hint="is a proxy in between?"
+            )
+        yield Page(items, str(metadata["resourceVersion"]))
         token = metadata.get("continue") or ""
         if not token:
             return

@@ -1,5 +1,6 @@
 """One watch request: changes as they arrive, until the server or `close` ends it."""
 
+import json
 import random
 import threading
 from collections.abc import Iterator
@@ -7,10 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-import orjson
 import urllib3
 
-from sidecar.errors import KubernetesUnavailable
+from sidecar.errors import KubernetesError, KubernetesUnavailable
 from sidecar.kube.client import ApiServer, status_error
 from sidecar.kube.decode import decode
 
@@ -76,8 +76,20 @@ class Watch:
             if not chunk:
                 return  # a line without its end was cut off, and comes again with the next watch
             *lines, rest = (rest + chunk).split(b"\n")
-            if lines:
-                yield [self._change(line) for line in lines if line.strip()]
+            changes, failure = self._changes(lines)
+            if changes:
+                yield changes
+            if failure is not None:
+                raise failure
+
+    def _changes(self, lines: list[bytes]) -> tuple[list[Change], KubernetesError | None]:
+        """What the lines hold up to the first that ends the watch; that one's error."""
+        changes: list[Change] = []
+        try:
+            changes.extend(self._change(line) for line in lines if line.strip())
+        except KubernetesError as error:
+            return changes, error
+        return changes, None
 
     def _change(self, line: bytes) -> Change:
         try:
@@ -90,6 +102,6 @@ class Watch:
         if kind == "ERROR":
             code = item.get("code") if isinstance(item, dict) else None
             raise status_error(
-                code if isinstance(code, int) else 500, orjson.dumps(item), where=self._where, path=self._path
+                code if isinstance(code, int) else 500, json.dumps(item).encode(), where=self._where, path=self._path
             )
         return Change(kind, item)

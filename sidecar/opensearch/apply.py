@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
-from sidecar.errors import OpenSearchError
+from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 from sidecar.opensearch.client import Client, RefusedError
 
 MARK = "fluent-sidecar"
@@ -67,7 +67,12 @@ def _present(client: Client, name: str) -> Mapping[str, Any] | None:
         if error.status == _NOT_FOUND:
             return None
         raise
-    found: Mapping[str, Any] = answer["index_templates"][0]["index_template"]
+    try:
+        found: Mapping[str, Any] = answer["index_templates"][0]["index_template"]
+    except (LookupError, TypeError):
+        raise OpenSearchUnavailable(
+            f"OpenSearch at {client.url}: was asked for a template, answered another thing"
+        ) from None
     return found
 
 

@@ -1,14 +1,20 @@
 """A connection to OpenSearch that answers with JSON, or with an error that says what to do."""
 
+import logging
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
+import urllib3
 from opensearchpy import OpenSearch, exceptions
 from opensearchpy.connection import Urllib3HttpConnection
 
 from sidecar.config import Config, resolve
+from sidecar.config.model import Tls
 from sidecar.config.secret import SecretRef
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
+
+log = logging.getLogger(__name__)
 
 _SECONDS = 15.0
 _MAX_REASON = 300
@@ -31,14 +37,23 @@ def connect(config: Config) -> "Client":
             _secret(basic.password, "opensearch.auth.basic.password"),
         )
     if settings.endpoint.scheme == "https":
-        options |= {
-            "verify_certs": settings.tls.verify,
-            "ssl_show_warn": False,
-            "ssl_assert_hostname": settings.tls.verify or False,
-        }
-        if settings.tls.ca:
-            options["ca_certs"] = settings.tls.ca
+        options["ssl_context"] = _ssl_context(settings.tls)
     return Client(settings.url, options)
+
+
+def _ssl_context(tls: Tls) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+    except OSError as error:  # also for a file without a certificate
+        raise OpenSearchError(
+            f"opensearch.tls.ca: {tls.ca} can't be used: {error.strerror or error}", hint="name a file with CA certificates (PEM)"
+        ) from error
+    if not tls.verify:
+        log.warning("opensearch.tls.verify is false: whoever is in between can read the password and everything else")
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _secret(reference: SecretRef, name: str) -> str:
@@ -110,7 +125,7 @@ class Client:
             return OpenSearchError(
                 f"OpenSearch at {self.url}: speaks HTTP, not HTTPS", hint="write http:// in opensearch.url"
             )
-        hint = "is it up, is opensearch.url right, and does the server at a TLS port get https://?"
+        hint = "is it up, and is opensearch.url right, its http or https included?"
         return OpenSearchUnavailable(f"OpenSearch at {self.url}: can't be reached: {text}", hint=hint)
 
     def _refused(self, error: exceptions.TransportError, request: str) -> OpenSearchError:

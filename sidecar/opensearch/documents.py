@@ -123,11 +123,12 @@ def found_flags(answer: Any, count: int) -> list[bool]:
         raise OpenSearchUnavailable(f"OpenSearch: an _mget of {count} ids was answered without them")
     flags = []
     for item in items:
-        error = item.get("error")
+        error = item.get("error") if isinstance(item, Mapping) else item
+        kind, reason = _kind_and_reason(error)
         # No index yet: nothing is in it. Anything else (a shard that isn't there) says nothing about the document.
-        if error and error.get("type") != "index_not_found_exception":
-            raise OpenSearchUnavailable(f"OpenSearch: _mget failed: {error.get('type')}: {error.get('reason')}")
-        flags.append(bool(item.get("found")))
+        if error is not None and kind != "index_not_found_exception":
+            raise OpenSearchUnavailable(f"OpenSearch: _mget failed: {kind}: {reason}")
+        flags.append(error is None and item.get("found") is True)
     return flags
 
 
@@ -140,14 +141,20 @@ def outcomes_of(answer: Any, count: int) -> list[Outcome]:
     items = answer.get("items") if isinstance(answer, Mapping) else None
     if not isinstance(items, list) or len(items) != count:
         raise OpenSearchUnavailable(f"OpenSearch: a bulk request of {count} documents was answered without them")
-    return [_outcome(next(iter(item.values()))) for item in items]
+    return [_outcome(next(iter(item.values()), None) if isinstance(item, Mapping) else item) for item in items]
 
 
-def _outcome(item: Mapping[str, Any]) -> Outcome:
-    status = int(item.get("status", 0))
-    error = item.get("error") or {}
-    kind = str(error.get("type", "")) if isinstance(error, Mapping) else ""
-    reason = str(error.get("reason", "")) if isinstance(error, Mapping) else str(error)
+def _kind_and_reason(error: Any) -> tuple[str, str]:
+    if isinstance(error, Mapping):
+        return str(error.get("type", "")), str(error.get("reason", ""))
+    return "", "" if error is None else str(error)
+
+
+def _outcome(item: Any) -> Outcome:
+    if not isinstance(item, Mapping) or not isinstance(item.get("status"), int):
+        return Outcome(Verdict.LATER, 0, "", f"not an answer: {item}")
+    status = item["status"]
+    kind, reason = _kind_and_reason(item.get("error"))
     if status in {200, _CREATED, _CONFLICT}:
         return Outcome(Verdict.STORED, status)
     # A cluster at its limit of shards answers 400 with a validation_exception: it is full, the document is sound.

@@ -1,5 +1,6 @@
 """The Fluent Bit configuration, as data. Every setting that isn't Fluent Bit's default says why."""
 
+import re
 from typing import Any
 
 from sidecar.config.model import Config
@@ -22,13 +23,37 @@ def variables(config: Config) -> tuple[str, ...]:
     return (HOST, PORT, USER, PASSWORD) if config.opensearch.auth.basic else (HOST, PORT)
 
 
+_DOLLAR, _BRACE = "DOLLAR", "BRACE"
+
+
+def as_variable(text: str) -> str:
+    """What a variable's file must hold for Fluent Bit to take `text` for its value.
+
+    Fluent Bit expands a property twice, so that `${HOME}` in a password would become a path; and of what it expands the
+    second time, a `}` before the first `${` ends everything.
+    """
+    if "${" not in text:
+        return text
+    return "".join(
+        f"${{{_BRACE}}}" if part == "}" else f"${{{_DOLLAR}}}{{" if part == "${" else part
+        for part in re.split(r"(\$\{|\})", text)
+    )
+
+
 def fluent_bit(config: Config) -> Json:
     """The whole file, from top to bottom."""
     layout = Layout.of(config)
     return {
         # Address and credentials come from files on a memory volume: no secret is in this one, and the address is a
         # closed local port until the index templates are in place.
-        "env": [{"name": name, "uri": f"file://{layout.environment}/{name}"} for name in variables(config)],
+        "env": [
+            *(
+                {"name": name, "value": value}
+                for name, value in ((_DOLLAR, "$"), (_BRACE, "}"))
+                if config.opensearch.auth.basic
+            ),
+            *({"name": name, "uri": f"file://{layout.environment}/{name}"} for name in variables(config)),
+        ],
         "service": _service(config, layout),
         "parsers": [_event_parser()],
         "pipeline": {

@@ -7,14 +7,14 @@ dates, and it is the same for all versions of an Event.
 
 import re
 
-from sidecar.config.model import Events
+from sidecar.config.model import DEAD_LETTER, Events
 
-DEAD_LETTER = "fluent-sidecar-dead-letter"
-"""Index of the documents that OpenSearch refused; outside of every other pattern."""
+__all__ = ["DEAD_LETTER", "UNDATED", "event_index", "event_index_pattern"]
+
 UNDATED = "undated"
 """Stands for the date of an Event without a creation time, which no API server makes."""
 
-_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})T")
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T")
 
 
 def event_index(events: Events, creation_timestamp: object) -> str:

@@ -1,0 +1,99 @@
+"""TLS and a password all the way: the sidecar and Fluent Bit prove who they are, and the password stays where it is."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.events import create_events
+from tests.support.fakes.tls import Certificate, make_certificate
+from tests.support.pipeline import Pipeline
+from tests.support.process import Process
+from tests.support.secure import secured
+from tests.support.waiting import unique_name, wait_until
+
+PASSWORD = 's3c}$ret ${HOME} "%d\\'
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    return make_certificate(tmp_path)
+
+
+@pytest.fixture
+def secure_url(opensearch_url: str, certificate: Certificate) -> Iterator[str]:
+    with secured(opensearch_url, context=certificate.context, user="writer", password=PASSWORD) as url:
+        yield url
+
+
+def _settings(folder: Path, certificate: Certificate, password: str = PASSWORD) -> dict[str, object]:
+    secret = folder / "password"
+    secret.write_text(f"{password}\n")
+    basic = {"username": {"env": "TEST_OPENSEARCH_USER"}, "password": {"file": str(secret)}}
+    return {"opensearch": {"auth": {"basic": basic}, "tls": {"ca": str(certificate.file)}}}
+
+
+def test_both_take_credentials_and_ca_and_nobody_shows_the_password(
+    tmp_path: Path,
+    secure_url: str,
+    certificate: Certificate,
+    kubernetes_kubeconfig: Path,
+    fluent_bit: Path,
+    start_process: Callable[..., Process],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEST_OPENSEARCH_USER", "writer")
+    pipeline = Pipeline(
+        tmp_path,
+        url=secure_url,
+        kubeconfig=kubernetes_kubeconfig,
+        start_process=start_process,
+        more=_settings(tmp_path, certificate),
+    )
+    sidecar = pipeline.start_sidecar("--log-format", "text")
+    shipper = pipeline.start_fluent_bit(fluent_bit)
+    namespace = unique_name("secure")
+
+    truth = create_events(kubernetes_kubeconfig, namespace, 200)
+
+    wait_until(
+        lambda: len(pipeline.documents(namespace)) == len(truth.ids), 60, lambda: f"all arrive; {sidecar}", interval=0.5
+    )
+    wait_until(lambda: pipeline.metric("sidecar_events_oldest_unconfirmed_seconds") == 0, 30, "all are confirmed")
+    assert pipeline.metric("sidecar_events_resent_total") == 0, "Fluent Bit did not deliver"
+    shown = [sidecar.output(), shipper.output(), pipeline.get("/metrics") or ""]
+    files = [
+        path for path in tmp_path.rglob("*") if path.is_file() and path.name not in {"password", "OPENSEARCH_PASSWORD"}
+    ]
+    shown += [path.read_text(errors="replace") for path in files]
+    assert not [text[:200] for text in shown if PASSWORD in text or "s3c$ret" in text]
+    assert (Path(pipeline.layout.environment) / "OPENSEARCH_PASSWORD").stat().st_mode & 0o007 == 0
+    pipeline.clean()
+
+
+def test_a_wrong_password_is_said_and_mended_by_a_restart(
+    tmp_path: Path,
+    secure_url: str,
+    certificate: Certificate,
+    kubernetes_kubeconfig: Path,
+    start_process: Callable[..., Process],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEST_OPENSEARCH_USER", "writer")
+    pipeline = Pipeline(
+        tmp_path,
+        url=secure_url,
+        kubeconfig=kubernetes_kubeconfig,
+        start_process=start_process,
+        more=_settings(tmp_path, certificate, "wrong"),
+    )
+    sidecar = pipeline.start_sidecar("--log-format", "text", "--without-fluent-bit")
+    wait_until(lambda: "refuses user and password (401)" in sidecar.output(), 20, lambda: f"it says so; {sidecar}")
+    assert "check opensearch.auth" in sidecar.output()
+    assert pipeline.get("/livez") == "ok\n"
+
+    (tmp_path / "password").write_text(PASSWORD)
+    sidecar.terminate(10)
+    sidecar.start()
+
+    wait_until(lambda: pipeline.metric("sidecar_templates_in_place") == 1, 30, lambda: f"it goes on; {sidecar}")
