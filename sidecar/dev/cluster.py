@@ -4,6 +4,7 @@ import json
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -26,13 +27,13 @@ class Cluster:
 
     Args:
         description: What was taken, in one line.
-        kubeconfig: File whose current context is it.
+        access: Options of `sidecar run` and kubectl that lead to it.
         play: Lets the three scenarios fail, and fixes them. Told how many are seen open and resolved, it knows when to
             go on; returns how many documents must arrive at least, or None where nobody can know.
     """
 
     description: str
-    kubeconfig: Path
+    access: tuple[str, ...]
     play: Callable[[Callable[[], tuple[int, int]]], int | None]
 
 
@@ -54,7 +55,7 @@ def open_cluster(
         return _recording(folder, progress)
     if choice == "kind":
         return _kind(folder, scenarios, progress)
-    return _context(choice, folder, scenarios, progress)
+    return _context(choice, scenarios, progress)
 
 
 @contextmanager
@@ -70,20 +71,15 @@ def _recording(folder: Path, progress: Progress) -> Iterator[Cluster]:
             return replay.total
 
         text = f"a recording of a real Kubernetes {server} ({recording.seconds / 60:.0f} minutes, played faster)"
-        yield Cluster(text, replay.kubeconfig(folder / "kubeconfig"), play)
+        yield Cluster(text, ("--kubeconfig", str(replay.kubeconfig(folder / "kubeconfig"))), play)
 
 
 @contextmanager
-def _context(context: str, folder: Path, scenarios: Path, progress: Progress) -> Iterator[Cluster]:
-    kubeconfig = folder / "kubeconfig"
-    # Of the user's kubeconfig this context only, with what it refers to: the sidecar takes the current one.
-    kubeconfig.touch(mode=0o600)
-    kubeconfig.write_text(_run("kubectl", "config", "view", "--minify", "--flatten", "--raw", "--context", context))
-    version = json.loads(_run("kubectl", "--kubeconfig", str(kubeconfig), "get", "--raw", "/version")).get(
-        "gitVersion", ""
-    )
-    with _scenarios(kubeconfig, scenarios, progress) as play:
-        yield Cluster(f"context {context}, Kubernetes {version}", kubeconfig, play)
+def _context(context: str, scenarios: Path, progress: Progress) -> Iterator[Cluster]:
+    access = ("--context", context)
+    version = json.loads(_run("kubectl", *access, "get", "--raw", "/version")).get("gitVersion", "")
+    with _scenarios(access, scenarios, progress) as play:
+        yield Cluster(f"context {context}, Kubernetes {version}", access, play)
 
 
 @contextmanager
@@ -95,8 +91,9 @@ def _kind(folder: Path, scenarios: Path, progress: Progress) -> Iterator[Cluster
         _run(
             "kind", "create", "cluster", "--name", name, "--kubeconfig", str(kubeconfig), "--wait", "120s", seconds=600
         )
-        with _scenarios(kubeconfig, scenarios, progress) as play:
-            yield Cluster(f"kind cluster {name}", kubeconfig, play)
+        access = ("--kubeconfig", str(kubeconfig))
+        with _scenarios(access, scenarios, progress) as play:
+            yield Cluster(f"kind cluster {name}", access, play)
     finally:
         progress(f"kind deletes the cluster {name}", None)
         _run("kind", "delete", "cluster", "--name", name, seconds=120)
@@ -104,12 +101,12 @@ def _kind(folder: Path, scenarios: Path, progress: Progress) -> Iterator[Cluster
 
 @contextmanager
 def _scenarios(
-    kubeconfig: Path, scenarios: Path, progress: Progress
+    access: tuple[str, ...], scenarios: Path, progress: Progress
 ) -> Iterator[Callable[[Callable[[], tuple[int, int]]], int | None]]:
     """Applies the scenarios to a real cluster, and takes their namespace away in the end."""
 
     def kubectl(*arguments: str) -> str:
-        return _run("kubectl", "--kubeconfig", str(kubeconfig), *arguments, seconds=180)
+        return _run("kubectl", *access, *arguments, seconds=180)
 
     def play(seen: Callable[[], tuple[int, int]]) -> None:
         kubectl("apply", "-k", str(scenarios / "base"))
@@ -130,8 +127,6 @@ def _scenarios(
 
 
 def _wait(done: Callable[[], bool], what: str, progress: Progress) -> None:
-    import time  # noqa: PLC0415 - for this only
-
     begun = time.monotonic()
     while not done():
         waited = time.monotonic() - begun

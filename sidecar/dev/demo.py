@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from sidecar.config import Config, load
 from sidecar.dev.cluster import NAMESPACE, WORKLOADS, Cluster, open_cluster
 from sidecar.dev.fluent_bit import FluentBitChoice, choose_fluent_bit, running_fluent_bit
 from sidecar.dev.opensearch import open_opensearch
-from sidecar.dev.parts import Part, Progress
+from sidecar.dev.parts import Part, Progress, log_end, running
 from sidecar.errors import DemoError, OpenSearchError
 from sidecar.events.problems import Problem, problems
 from sidecar.opensearch import Client, connect
@@ -89,7 +88,8 @@ def demo(
             announce(taken)
             config = load(str(_pipeline(folder, server.url)))
             expected, held = _ship(config, source, fluent_bit, folder, progress)
-            return _report(config, taken, held, expected, time.monotonic() - began, folder if keep else None)
+            seconds = time.monotonic() - began
+            return _report(config, taken, held, expected=expected, seconds=seconds, kept=folder if keep else None)
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -134,7 +134,7 @@ def _ship(
         found = scenario_problems(_held(config, client))
         return len(found), sum(problem.state == "resolved" for problem in found)
 
-    with _sidecar(folder, source.kubeconfig, without_fluent_bit=not fluent_bit.command) as lives:
+    with _sidecar(folder, source.access, without_fluent_bit=not fluent_bit.command) as lives:
         _wait_for(file.exists, "the sidecar renders", lives, progress, _START_SECONDS)
         with running_fluent_bit(fluent_bit, file, folder / "fluent-bit.log"):
             expected = source.play(seen)
@@ -147,37 +147,18 @@ def _ship(
 
 
 @contextmanager
-def _sidecar(folder: Path, kubeconfig: Path, *, without_fluent_bit: bool) -> Iterator[Callable[[], None]]:
+def _sidecar(folder: Path, access: tuple[str, ...], *, without_fluent_bit: bool) -> Iterator[Callable[[], None]]:
     """`sidecar run` as a user would start it; yields a check that raises if it has ended."""
     log = folder / "sidecar.log"
-    command = [
-        sys.executable,
-        "-m",
-        "sidecar",
-        "run",
-        "-c",
-        str(folder / "pipeline.yaml"),
-        "--kubeconfig",
-        str(kubeconfig),
-    ]
+    command = [sys.executable, "-m", "sidecar", "run", "-c", str(folder / "pipeline.yaml"), *access]
     command += ["--log-format", "text", *(["--without-fluent-bit"] if without_fluent_bit else [])]
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)  # noqa: S603 - our own
+    with running(command, log) as process:
 
-    def lives() -> None:
-        if process.poll() is not None:
-            lines = log.read_text(errors="replace").splitlines()[-8:]
-            raise DemoError("the sidecar ended; the end of its log:\n" + "\n".join(lines))
+        def lives() -> None:
+            if process.poll() is not None:
+                raise DemoError(f"the sidecar ended; the end of its log:\n{log_end(log.read_text(errors='replace'))}")
 
-    try:
         yield lives
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait_for(
@@ -212,7 +193,13 @@ def scenario_problems(held: list[dict[str, Any]]) -> list[Problem]:
 
 
 def _report(
-    config: Config, taken: Taken, held: list[dict[str, Any]], expected: int | None, seconds: float, kept: Path | None
+    config: Config,
+    taken: Taken,
+    held: list[dict[str, Any]],
+    *,
+    expected: int | None,
+    seconds: float,
+    kept: Path | None,
 ) -> Report:
     reasons = Counter((str(event.get("type")), str(event.get("reason"))) for event in held)
     return Report(

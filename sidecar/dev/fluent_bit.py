@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sidecar.config.model import OLDEST_FLUENT_BIT
 from sidecar.dev.docker import has_docker
+from sidecar.dev.parts import log_end, running
 from sidecar.errors import DemoError
 
 IMAGE = "fluent/fluent-bit:" + ".".join(map(str, OLDEST_FLUENT_BIT))
-_STOP_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,7 @@ def running_fluent_bit(choice: FluentBitChoice, file: Path, log: Path) -> Iterat
     if not choice.command:
         yield
         return
-    with log.open("wb") as stream:
-        process = subprocess.Popen(  # noqa: S603 - the program that the user has
-            [*choice.command, "-c", str(file)], stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
-        )
-    try:
+    with running([*choice.command, "-c", str(file)], log) as process:
         yield
         if process.poll() is not None:
-            lines = log.read_text(errors="replace").splitlines()[-5:]
-            raise DemoError("Fluent Bit ended; the end of its log:\n" + "\n".join(lines))
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            raise DemoError(f"Fluent Bit ended; the end of its log:\n{log_end(log.read_text(errors='replace'))}")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import urllib3
 
@@ -15,6 +16,7 @@ Progress = Callable[[str, float | None], None]
 
 LOG_LINES = 12
 POLL_SECONDS = 0.25
+_STOP_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,25 @@ def when_killed(command: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         guard.communicate(b"done\n")
+
+
+@contextmanager
+def running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command until the block is left or this process is killed, with its output in a file."""
+    with log.open("wb") as stream:
+        process = subprocess.Popen(  # noqa: S603 - the command is ours
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
+        )
+    try:
+        with when_killed(["kill", str(process.pid)]):
+            yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def wait_until_healthy(

@@ -1,0 +1,1 @@
+"""The figures of docs/benchmarks.md, measured again by `make bench`."""
