@@ -67,7 +67,9 @@ class Collector:
                 self._follow()
             except ResourceExpired as error:
                 log.info("the watch history does not reach back, listing again: %s", error)
-                self._version, cause = "", "expired"
+                self._version = ""
+                # A list that took too long is no list: the position of the last run is still to be tried.
+                cause = "expired" if self.synced.is_set() else cause
                 self._pause(self._backoff.failed())
             except (KubernetesError, JournalError) as error:
                 delay = self._backoff.failed()

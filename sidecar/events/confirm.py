@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0
 """Fluent Bit needs one to two seconds in calm weather."""
+_GONE_SECONDS = 60.0
 _POLL_SECONDS = 0.25
 _IDLE_SECONDS = 0.5
 
@@ -68,8 +69,9 @@ class Confirmer:
         self._waiting: list[Document] = []
         self._since = 0.0
         self._tried = False  # whether what is there now may have come from here
-        # Once a whole batch has come to nothing, Fluent Bit is taken for gone, until something arrives by itself.
-        self._fluent_bit_ships = grace > 0
+        # Once a batch has come to nothing, Fluent Bit is taken for gone until something arrives by itself; now and then
+        # it is given time again, since who does not wait never sees it arrive.
+        self._gone_since: float | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Confirm until `stop` is set; every failure is repeated with a growing delay."""
@@ -114,24 +116,26 @@ class Confirmer:
 
     @property
     def _patience(self) -> float:
-        return self._grace if self._fluent_bit_ships else 0.0
+        if self._gone_since is not None and self._clock() - self._gone_since < _GONE_SECONDS:
+            return 0.0
+        return self._grace
 
     def _drop_existing(self) -> None:
         flags = self._store.existing([(document.index, document.id) for document in self._waiting])
         there = sum(flags)
         self._waiting = [document for document, found in zip(self._waiting, flags, strict=True) if not found]
         self._metrics.confirmed.inc(there)
-        if there and self._grace > 0 and not self._fluent_bit_ships and not self._tried:
+        if there and self._gone_since is not None and not self._tried:
             log.info("events arrive through Fluent Bit again")
-            self._fluent_bit_ships = True
+            self._gone_since = None
 
     def _send_missing(self) -> None:
         missing = self._waiting
-        if self._fluent_bit_ships and self._grace > 0:
+        if self._patience > 0 and not self._tried:
             log.warning(
                 "%d events did not arrive through Fluent Bit within %.0f s; sending them", len(missing), self._grace
             )
-            self._fluent_bit_ships = False
+            self._gone_since = self._clock()
         self._tried = True
         outcomes = self._store.create(missing)
         refused = [

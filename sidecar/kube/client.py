@@ -39,10 +39,17 @@ def connect(*, kubeconfig: str | None = None, context: str | None = None) -> "Ap
         if in_pod:
             config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
         else:
+            # The library asks for the variable once only, when it is imported.
+            kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
             config.load_kube_config(kubeconfig, context, settings)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, ValueError) as error:
         hint = "mount the service account's token" if in_pod else "set KUBECONFIG, or pass --kubeconfig and --context"
         raise KubernetesError(f"Kubernetes: no API server is configured: {_short(str(error))}", hint=hint) from error
+    except Exception as error:  # the library looks into the file without looking at its shape
+        text = f"{kubeconfig or '~/.kube/config'} is not a kubeconfig"
+        raise KubernetesError(
+            f"Kubernetes: no API server is configured: {text}", hint="check it with: kubectl config view"
+        ) from error
     # A peer that went without a word is noticed within two minutes: an Events watch can be silent for hours.
     settings.socket_options = [*HTTPConnection.default_socket_options, *_keepalive()]
     return ApiServer(settings)

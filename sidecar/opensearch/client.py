@@ -46,7 +46,8 @@ def _ssl_context(tls: Tls) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:  # also for a file without a certificate
         raise OpenSearchError(
-            f"opensearch.tls.ca: {tls.ca} can't be used: {error.strerror or error}", hint="name a file with CA certificates (PEM)"
+            f"opensearch.tls.ca: {tls.ca} can't be used: {error.strerror or error}",
+            hint="name a file with CA certificates (PEM)",
         ) from error
     if not tls.verify:
         log.warning("opensearch.tls.verify is false: whoever is in between can read the password and everything else")
@@ -57,7 +58,8 @@ def _ssl_context(tls: Tls) -> ssl.SSLContext:
 
 
 def _secret(reference: SecretRef, name: str) -> str:
-    return resolve(reference, name=name)
+    # The library encodes a credential as Latin-1; OpenSearch, like Fluent Bit and curl, reads UTF-8.
+    return resolve(reference, name=name).encode().decode("latin-1")
 
 
 class Client:

@@ -25,7 +25,9 @@ def check_golden(folder: Path, files: Mapping[str, str], *, update: bool) -> Non
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(text.encode())
     there = {
-        str(path.relative_to(folder)): path.read_bytes().decode() for path in sorted(folder.rglob("*")) if path.is_file()
+        str(path.relative_to(folder)): path.read_bytes().decode()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
     parts: list[str] = []
     for path in sorted({*there, *files}):

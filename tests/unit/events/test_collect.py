@@ -1,0 +1,301 @@
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+import pytest
+from prometheus_client import CollectorRegistry
+
+from sidecar.config import loads
+from sidecar.errors import OpenSearchUnavailable
+from sidecar.events.backoff import Backoff
+from sidecar.events.collect import Collector
+from sidecar.events.journal import Journal
+from sidecar.events.metrics import EventMetrics
+from sidecar.events.record import Recorder
+from sidecar.kube import connect
+from tests.support.fakes.kubernetes import (
+    FakeKubernetes,
+    changes,
+    event,
+    failing,
+    kubeconfig,
+    line,
+    listing,
+    status_object,
+    stream,
+)
+from tests.support.fakes.server import Exchange, Script, says
+from tests.support.waiting import wait_until
+
+CONFIG = loads("cluster: c1\nopensearch: {url: http://localhost:9200}\n")
+
+
+class Known:
+    """What OpenSearch has already, by id; `down` makes it unreachable."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = set(ids)
+        self.down = False
+
+    def existing(self, keys: Sequence[tuple[str, str]]) -> list[bool]:
+        if self.down:
+            raise OpenSearchUnavailable("down")
+        return [key in self.ids for _, key in keys]
+
+
+class Collecting:
+    """A collector that runs in a thread against a fake API server, from entering to leaving."""
+
+    def __init__(self, folder: Path, server: FakeKubernetes, known: Known | None = None, *, cap: int = 10**7) -> None:
+        self.registry = CollectorRegistry()
+        self.folder = folder / "events"
+        self.server = server
+        self.journal = Journal(self.folder, cap=cap)
+        self.api = connect(kubeconfig=kubeconfig(folder, server.url))
+        self.collector = Collector(
+            self.api, Recorder(CONFIG), self.journal, known or Known(), EventMetrics(self.registry)
+        )
+        self.collector._backoff = Backoff(first=0.1)  # a fifth of the real one, to spare the time of the tests
+        self.bug: BaseException | None = None
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.collector.run()
+        except BaseException as error:  # noqa: BLE001 - the test's thread has to see it
+            self.bug = error
+
+    def __enter__(self) -> Self:
+        self.server.__enter__()
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        began = time.monotonic()
+        self.collector.stop()
+        self.thread.join(5)
+        seconds = time.monotonic() - began
+        self.server.__exit__(None, None, None)
+        self.api.close()
+        self.journal.close()
+        assert self.bug is None, repr(self.bug)
+        assert seconds < 1, "stop ends it within a second"
+
+    @property
+    def journaled(self) -> list[str]:
+        """The resourceVersions in the journal, in its order."""
+        lines = b"".join(path.read_bytes() for path in sorted(self.folder.glob("*.jsonl"))).splitlines()
+        return [str((orjson.loads(text).get("metadata") or {}).get("resourceVersion")) for text in lines]
+
+    def wait(self, *versions: int) -> None:
+        wanted = [str(version) for version in versions]
+        wait_until(lambda: self.journaled == wanted, 4, lambda: f"{wanted} in the journal, there is {self.journaled}")
+
+    def wait_position(self, version: str) -> None:
+        def there() -> bool:
+            self.journal.commit()
+            return bool(self.journal.position and self.journal.position.resource_version == version)
+
+        wait_until(there, 4, lambda: f"position {version}, it is {self.journal.position}")
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"sidecar_events_{name}", labels) or 0
+
+
+def position(folder: Path, version: str, *, age: float = 1) -> None:
+    (folder / "events").mkdir()
+    text = orjson.dumps({"resourceVersion": version, "time": time.time() - age})
+    (folder / "events" / "position.json").write_bytes(text)
+
+
+def test_what_is_listed_and_then_watched_is_journaled(tmp_path: Path) -> None:
+    lists = [listing([event(3), event(4)], 9, "more"), listing([event(5)], 9)]
+    with Collecting(tmp_path, FakeKubernetes(lists, [changes(event(10), event(11))])) as run:
+        run.wait(3, 4, 5, 10, 11)
+        run.wait_position("11")
+        assert run.collector.synced.is_set()
+        assert run.server.asked(watch=True)[0]["resourceVersion"] == "9"
+        assert run.count("watching") == 1
+    assert run.count("received_total", source="list") == 3
+    assert run.count("received_total", source="watch") == 2
+    assert run.count("journaled_total") == 5
+    assert run.count("lists_total", cause="start") == 1
+    assert run.count("watch_ends_total", cause="stopped") == 1
+    assert run.count("watching") == 0
+
+
+def test_what_opensearch_has_is_not_journaled_again(tmp_path: Path) -> None:
+    lists = [listing([event(3), event(4), event(5)], 9)]
+    with Collecting(tmp_path, FakeKubernetes(lists, [stream()]), Known("uid-e3.3", "uid-e5.5")) as run:
+        run.wait(4)
+        run.wait_position("9")
+
+
+def test_while_opensearch_is_unreachable_the_whole_list_is_journaled(tmp_path: Path) -> None:
+    known = Known("uid-e3.3")
+    known.down = True
+    with Collecting(tmp_path, FakeKubernetes([listing([event(3), event(4)], 9)], [stream()]), known) as run:
+        run.wait(3, 4)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        failing(410),
+        stream(line(status_object(410), "ERROR")),
+        stream(line(event(10)) + line(status_object(410), "ERROR")),
+    ],
+)
+def test_after_a_410_what_is_listed_and_missing_is_journaled(tmp_path: Path, gone: Script) -> None:
+    known = Known("uid-e3.3")
+    lists = [listing([event(3)], 9), listing([event(3), event(20)], 30)]
+    with Collecting(tmp_path, FakeKubernetes(lists, [gone, changes(event(31))]), known) as run:
+        wait_until(lambda: run.journaled[-2:] == ["20", "31"], 4, lambda: f"there is {run.journaled}")
+        run.wait_position("31")
+    assert run.count("lists_total", cause="expired") == 1
+    assert [query["resourceVersion"] for query in run.server.asked(watch=True)] == ["9", "30"]
+
+
+def test_versions_that_came_before_a_410_are_kept(tmp_path: Path) -> None:
+    gone = stream(line(event(10)) + line(event(11, "e10")) + line(status_object(410), "ERROR"))
+    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], [gone, stream()])) as run:
+        run.wait(10, 11)
+
+
+def test_a_list_that_expires_in_the_middle_begins_again(tmp_path: Path) -> None:
+    lists = [listing([event(3)], 9, "old"), failing(410), listing([event(3), event(4)], 12)]
+    with Collecting(tmp_path, FakeKubernetes(lists, [stream()])) as run:
+        run.wait(3, 3, 4)
+        run.wait_position("12")
+
+
+def test_from_a_stored_position_the_history_is_replayed(tmp_path: Path) -> None:
+    position(tmp_path, "5")
+    known = Known("uid-e4.4")
+    lists = [listing([event(4), event(8, "e6")], 9)]
+    with Collecting(tmp_path, FakeKubernetes(lists, [changes(event(6), event(8, "e6"))]), known) as run:
+        run.wait(8, 6, 8)
+        run.wait_position("8")
+        assert run.server.asked(watch=True)[0]["resourceVersion"] == "5"
+
+
+def test_until_the_history_is_replayed_the_position_stays(tmp_path: Path) -> None:
+    position(tmp_path, "5")
+    with Collecting(tmp_path, FakeKubernetes([listing([event(8)], 9)], [stream()])) as run:
+        wait_until(lambda: run.server.asked(watch=True), 4, "the watch")
+        run.journal.commit()
+        stored = run.journal.position
+        assert stored is not None
+        assert stored.resource_version == "5"
+
+
+@pytest.mark.parametrize(("version", "age"), [("10", 1), ("999999", 1), ("5", 3600), ("", 1), ("x", 1), ("-1", 1)])
+def test_a_position_that_can_not_serve_is_ignored(tmp_path: Path, version: str, age: float) -> None:
+    position(tmp_path, version, age=age)
+    with Collecting(tmp_path, FakeKubernetes([listing([event(4)], 9)], [stream()])) as run:
+        wait_until(lambda: run.server.asked(watch=True), 4, "the watch")
+        assert run.server.asked(watch=True)[0]["resourceVersion"] == "9"
+        run.wait_position("9")
+
+
+def test_a_history_that_is_gone_is_a_list_and_not_an_endless_try(tmp_path: Path) -> None:
+    position(tmp_path, "5")
+    with Collecting(tmp_path, FakeKubernetes([listing([event(4)], 9)], [failing(410), changes(event(10))])) as run:
+        run.wait_position("10")
+    assert [query["resourceVersion"] for query in run.server.asked(watch=True)] == ["5", "9"]
+
+
+def test_a_watch_that_ends_goes_on_from_the_last_version_seen(tmp_path: Path) -> None:
+    watches = [
+        changes(event(10), then="end"),
+        stream(line(event(11), "DELETED"), line({"metadata": {"resourceVersion": "12"}}, "BOOKMARK"), then="cut"),
+        stream(),
+    ]
+    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], watches)) as run:
+        wait_until(lambda: len(run.server.asked(watch=True)) == 3, 4, "three watches")
+        run.wait_position("12")
+    assert [query["resourceVersion"] for query in run.server.asked(watch=True)] == ["9", "10", "12"]
+    assert run.journaled == ["10"], "a deleted Event is no version of it"
+    assert len(run.server.asked(watch=False)) == 1
+
+
+ODD: list[Any] = [None, 5, "x", [], {}, {"metadata": None}, {"metadata": "x"}, {"metadata": ["x"]},
+                  {"metadata": {"resourceVersion": 7}}, {"metadata": {"resourceVersion": {}}}]  # fmt: skip
+
+
+def test_odd_items_are_kept_and_move_no_version(tmp_path: Path) -> None:
+    lists = [listing(ODD, 9)]
+    with Collecting(tmp_path, FakeKubernetes(lists, [changes(*ODD, then="end"), stream()])) as run:
+        wait_until(lambda: len(run.server.asked(watch=True)) == 2, 4, "the second watch")
+        assert len(run.journaled) == 2 * len(ODD)
+    assert [query["resourceVersion"] for query in run.server.asked(watch=True)] == ["9", "9"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [failing(401), failing(403), failing(500), failing(503), says(200, b"<html>"), says(200, {}), Exchange.cut,
+     says(200, {"metadata": {}, "items": []}), says(200, {"metadata": {"resourceVersion": ""}, "items": []})],
+)  # fmt: skip
+def test_a_list_that_fails_is_repeated_but_not_hammered(tmp_path: Path, step: Script) -> None:
+    with Collecting(tmp_path, FakeKubernetes([step], [stream()])) as run:
+        wait_until(lambda: len(run.server.requests) >= 2, 2, "a second try")
+        time.sleep(0.1)
+        assert len(run.server.requests) <= 4
+        run.server.lists[:] = [listing([event(3)], 9)]
+        run.wait(3)
+    assert run.count("errors_total", link="kubernetes") >= 2
+
+
+@pytest.mark.parametrize(
+    "step",
+    [stream(then="end"), stream(then="cut"), failing(403), failing(500), failing(410), stream(b"garbage\n")],
+)
+def test_a_watch_that_ends_at_once_does_not_hammer(tmp_path: Path, step: Script) -> None:
+    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], [step])) as run:
+        time.sleep(0.3)
+        assert 1 <= len(run.server.asked(watch=True)) <= 4
+        run.server.watches[:] = [changes(event(10))]
+        run.wait(10)
+
+
+def test_a_full_journal_pauses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    events = [event(number, message="x" * 1000) for number in range(10, 40)]
+    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], [changes(*events)]), cap=10_000) as run:
+        wait_until(lambda: run.journal.size > 7000, 4, "a full journal")
+        time.sleep(0.1)
+        assert run.journal.size <= 10_000
+        seen: list[str] = []
+
+        def all_seen() -> bool:
+            for segment in run.journal.segments():
+                if not run.journal.is_open(segment):
+                    seen.extend(orjson.loads(text)["id"] for text in segment.read_bytes().splitlines())
+                    run.journal.delete(segment)
+            return len(seen) + len(run.journaled) == len(events)
+
+        wait_until(all_seen, 6, lambda: f"all, {len(seen)} so far")
+        assert run.journal.size <= 10_000
+
+
+def test_stop_ends_it_while_the_journal_is_full(tmp_path: Path) -> None:
+    events = [event(number, message="x" * 1000) for number in range(10, 40)]
+    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], [changes(*events)]), cap=10_000) as run:
+        wait_until(lambda: run.journal.size > 7000, 4, "a full journal")
+    assert 0 < len(run.journaled) < 30
+    stored = run.journal.position
+    assert stored is not None
+    assert stored.resource_version == run.journaled[-1], "the position is where the lines end"
+
+
+def test_stop_before_start_does_nothing(tmp_path: Path) -> None:
+    with FakeKubernetes([listing([event(3)], 9)], [stream()]) as server:
+        journal = Journal(tmp_path / "events", cap=10**6)
+        api = connect(kubeconfig=kubeconfig(tmp_path, server.url))
+        collector = Collector(api, Recorder(CONFIG), journal, Known(), EventMetrics(CollectorRegistry()))
+        collector.stop()
+        collector.run()
+        journal.close()
+        assert server.requests == []

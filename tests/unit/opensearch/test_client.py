@@ -1,0 +1,210 @@
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from sidecar.config import loads
+from sidecar.errors import OpenSearchError, OpenSearchUnavailable, SecretError
+from sidecar.opensearch import client as client_module
+from sidecar.opensearch.client import Client, RefusedError, connect
+from tests.support.fakes.server import Exchange, Script, Scripted, says
+from tests.support.fakes.tls import Certificate, make_certificate
+from tests.support.waiting import free_port
+
+PASSWORD = "pass-word-äé-€"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """An auth section; user and password are where it says."""
+    monkeypatch.setenv("THE_USER", "ada")
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    return f"auth: {{basic: {{username: {{env: THE_USER}}, password: {{file: {tmp_path}/password}}}}}}"
+
+
+def client_of(url: str, *more: str) -> Client:
+    section = ", ".join([f'url: "{url}"', *more])
+    return connect(loads(f"cluster: c\nopensearch: {{{section}}}\n"))
+
+
+def error_of(client: Client, *, secret: str = PASSWORD) -> OpenSearchError:
+    with pytest.raises(OpenSearchError) as caught:
+        client.request("GET", "/_cat")
+    client.close()
+    assert secret not in f"{caught.value} {caught.value!r}"
+    assert client.url in str(caught.value)
+    return caught.value
+
+
+def test_user_and_password_are_sent_as_utf8_from_where_they_are(credentials: str) -> None:
+    with Scripted(says(200, {"ok": True})) as server:
+        client = client_of(server.url, credentials)
+        assert client.request("GET", "/", params={"a": "b"}) == {"ok": True}
+        client.close()
+    (request,) = server.requests
+    assert request.headers["authorization"] == "Basic YWRhOnBhc3Mtd29yZC3DpMOpLeKCrA=="
+    assert (request.path, request.query) == ("/", {"a": "b"})
+
+
+def test_a_password_that_is_missing_is_named(tmp_path: Path) -> None:
+    basic = f"auth: {{basic: {{username: {{env: NO_SUCH_VARIABLE}}, password: {{file: {tmp_path}/none}}}}}}"
+    with pytest.raises(SecretError, match=r"opensearch\.auth\.basic\.username: the environment variable NO_SUCH"):
+        client_of("http://127.0.0.1:1", basic)
+
+
+REASON = {"error": {"type": "security_exception", "reason": "no permissions for [indices:x]"}, "status": 0}
+
+
+@pytest.mark.parametrize(
+    ("step", "status", "text"),
+    [
+        (says(401, b"Unauthorized"), 401, "refuses user and password (401) (check opensearch.auth)"),
+        (says(401, {"error": "x"}), 401, "refuses user and password (401) (check opensearch.auth)"),
+        (says(403, REASON), 403, "403 for GET /_cat: security_exception: no permissions for [indices:x] (this user's"),
+        (says(404, {"error": {"type": "t", "reason": "r"}}), 404, "404 for GET /_cat: t: r"),
+        (says(400, {"error": "text"}), 400, "400 for GET /_cat: text"),
+        (says(413, b"<html>too large</html>"), 413, "413 for GET /_cat: <html>too large</html>"),
+        (says(500, b""), 500, "500 for GET /_cat"),
+        (says(400, b'{"error": '), 400, "400 for GET /_cat"),
+    ],
+)
+def test_a_refusal_says_the_status_and_the_reason(step: Script, status: int, text: str, credentials: str) -> None:
+    with Scripted(step) as server:
+        error = error_of(client_of(server.url, credentials))
+    assert isinstance(error, RefusedError)
+    assert not isinstance(error, OpenSearchUnavailable)
+    assert error.status == status
+    assert text in str(error)
+    assert len(server.requests) == 1, "whether to try again is the caller's business"
+
+
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
+def test_overload_is_worth_another_try(status: int) -> None:
+    with Scripted(says(status, {"error": {"type": "t", "reason": "busy"}})) as server:
+        error = error_of(client_of(server.url))
+    assert isinstance(error, OpenSearchUnavailable)
+    assert f"{status} for GET /_cat: t: busy" in str(error)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>Log in</html>", b"null and void", b'{"half":'])
+def test_what_is_not_json_is_no_answer(body: bytes) -> None:
+    for content_type in ("text/html", "application/json", "text/plain"):
+        with Scripted(lambda exchange, kind=content_type: exchange.answer(200, body, kind)) as server:  # type: ignore[misc]
+            error = error_of(client_of(server.url))
+        assert isinstance(error, OpenSearchUnavailable)
+        assert "the answer to GET /_cat is not JSON" in str(error)
+        assert error.hint == "is a proxy in between?"
+
+
+def test_long_reasons_are_cut_and_on_one_line() -> None:
+    with Scripted(says(400, {"error": {"type": "t", "reason": "x\n" * 5000}})) as server:
+        text = str(error_of(client_of(server.url)))
+    assert "\n" not in text
+    assert len(text) < 500
+
+
+def test_a_port_that_nobody_listens_on_is_unreachable() -> None:
+    error = error_of(client_of(f"http://127.0.0.1:{free_port()}"))
+    assert isinstance(error, OpenSearchUnavailable)
+    assert "can't be reached" in str(error)
+    assert "is it up" in error.hint
+
+
+@pytest.mark.parametrize("step", [Exchange.cut, Exchange.hang])
+def test_a_server_that_says_nothing_is_unreachable(step: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_SECONDS", 0.2)
+    began = time.monotonic()
+    with Scripted(step) as server:
+        error = error_of(client_of(server.url))
+    assert isinstance(error, OpenSearchUnavailable)
+    assert time.monotonic() - began < 3
+
+
+def test_after_an_outage_the_same_client_goes_on() -> None:
+    with Scripted(Exchange.cut, says(503, {}), says(200, {"ok": 1})) as server:
+        client = client_of(server.url)
+        for _ in range(2):
+            with pytest.raises(OpenSearchUnavailable):
+                client.request("GET", "/")
+        assert client.request("GET", "/") == {"ok": 1}
+        client.close()
+
+
+# --- TLS
+
+
+def served(certificate: Certificate) -> Scripted:
+    return Scripted(says(200, {"ok": 1}), tls=certificate.context)
+
+
+def test_a_certificate_of_the_named_ca_is_accepted(certificate: Certificate) -> None:
+    with served(certificate) as server:
+        client = client_of(server.url, f"tls: {{ca: {certificate.file}}}")
+        assert client.request("GET", "/") == {"ok": 1}
+        client.close()
+
+
+def test_an_unknown_ca_is_named_as_the_cause(certificate: Certificate, credentials: str) -> None:
+    with served(certificate) as server:
+        error = error_of(client_of(server.url, credentials))
+    assert not isinstance(error, OpenSearchUnavailable)
+    assert "certificate can't be verified" in str(error)
+    assert "opensearch.tls.ca" in error.hint
+    assert server.requests == [], "the password was not sent"
+
+
+def test_a_certificate_for_another_host_is_named_as_the_cause(certificate: Certificate) -> None:
+    with served(certificate) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        error = error_of(client_of(url, f"tls: {{ca: {certificate.file}}}"))
+    assert "certificate can't be verified" in str(error)
+
+
+def test_without_verification_any_certificate_will_do(certificate: Certificate) -> None:
+    with served(certificate) as server:
+        client = client_of(server.url.replace("127.0.0.1", "localhost"), "tls: {verify: false}")
+        assert client.request("GET", "/") == {"ok": 1}
+        client.close()
+
+
+def test_https_to_a_plain_port_says_so() -> None:
+    with Scripted(says(200, {})) as server:
+        error = error_of(client_of(server.url.replace("http:", "https:")))
+    assert "speaks HTTP, not HTTPS (write http:// in opensearch.url)" in str(error)
+
+
+def test_plain_http_to_a_tls_port_hints_at_https(certificate: Certificate) -> None:
+    with served(certificate) as server:
+        error = error_of(client_of(server.url.replace("https:", "http:")))
+    assert "https" in error.hint
+
+
+@pytest.mark.parametrize("text", [None, "not a certificate"])
+def test_a_ca_file_that_is_none_is_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "ca.pem"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(OpenSearchError) as caught:
+        client_of("https://127.0.0.1:1", f"tls: {{ca: {path}}}").request("GET", "/")
+    assert "opensearch.tls.ca" in str(caught.value)
+
+
+def test_no_log_line_has_the_password(credentials: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Scripted(says(401, b"no"), says(503, b"no"), Exchange.cut, says(200, {})) as server:
+        client = client_of(server.url, credentials)
+        for _ in range(3):
+            with pytest.raises(OpenSearchError):
+                client.request("POST", "/_bulk", "{}\n")
+        client.request("GET", "/")
+        client.close()
+    assert server.requests
+    assert PASSWORD not in caplog.text
+    assert "YWRhOnBhc3Mt" not in caplog.text
