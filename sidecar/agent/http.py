@@ -18,6 +18,9 @@ from sidecar.errors import SidecarError
 
 log = logging.getLogger(__name__)
 
+_POLL_SECONDS = 0.1
+"""How long closing may take."""
+
 
 class StatusServer:
     """Serves /metrics, /livez and /readyz until it is closed.
@@ -63,7 +66,9 @@ class StatusServer:
                 f"port {port} of {address} for metrics and health can't be opened: {error.strerror}",
                 hint="stop what listens there, or choose another agent.port or agent.address",
             ) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
+        )
 
     @property
     def port(self) -> int:

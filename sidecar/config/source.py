@@ -24,7 +24,7 @@ _NULL = ("", "~", "null")
 _MAX_NODES = 200_000
 """More than any real file has; aliases of aliases could else unfold into gigabytes."""
 _MAX_DEPTH = 40
-_HARMLESS = 400
+_HARMLESS = 100
 """A file with fewer signs that begin a map or a list can't nest deeply enough to do harm."""
 _MAX_DIGITS = 300
 _PLAIN_KEY = re.compile(r"[^\s.\[\]\"]{1,60}\Z")
@@ -85,7 +85,10 @@ def read_source(text: str) -> Source:
         source.problems.append(Problem(line, column, "", f"the character U+{ord(bad[0]):04X} is not allowed in YAML"))
         return source
     try:
-        _refuse_deep(text)
+        deep = _too_deep(text)
+        if deep:
+            source.problems.append(deep)
+            return source
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         source.problems.append(_syntax_problem(error, text))
@@ -95,10 +98,10 @@ def read_source(text: str) -> Source:
     return source
 
 
-def _refuse_deep(text: str) -> None:
-    """Refuse what would overflow the stack of PyYAML's C loader, which ends the process."""
+def _too_deep(text: str) -> Problem | None:
+    """What would overflow the stack of PyYAML's C loader, which ends the process."""
     if sum(map(text.count, "[{-?:")) < _HARMLESS:
-        return
+        return None
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -106,7 +109,10 @@ def _refuse_deep(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=event.start_mark)
+            mark = event.start_mark
+            assert mark is not None
+            return Problem(mark.line + 1, mark.column + 1, "", _TOO_DEEP)
+    return None
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:
@@ -116,8 +122,6 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:
     here = lines[line - 1] if 0 < line <= len(lines) else ""
     if "\t" in here[: max(column, 1)] or "'\\t'" in str(error.problem):
         return Problem(line, column, "", "a tab can't indent or separate in YAML; use spaces")
-    if error.problem == _TOO_DEEP:
-        return Problem(line, column, "", _TOO_DEEP)
     if error.context and "single document" in error.context:
         return Problem(line, column, "", "a second document begins here; the file must hold one")
     what = ", ".join(str(part) for part in (error.context, error.problem) if part)

@@ -1,0 +1,55 @@
+"""A Fluent Bit's HTTP server on a real socket: it counts reloads, and says what it would send to."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+class FakeFluentBit:
+    """Use as a context manager.
+
+    Args:
+        read: Called at the start and at each reload: what the configuration says then.
+        reloads: Whether a request to reload has an effect; Fluent Bit answers the same without one.
+        body: What it answers, instead of the count.
+    """
+
+    def __init__(self, read: Callable[[], Any] = lambda: None, *, reloads: bool = True, body: bytes = b"") -> None:
+        self.reloads = 0
+        self.seen = [read()]
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._send(body or json.dumps({"hot_reload_count": fake.reloads}).encode())
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                if reloads:
+                    fake.seen.append(read())
+                    fake.reloads += 1
+                self._send(b'{"reload":"done","status":0}')
+
+            def _send(self, answer: bytes) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

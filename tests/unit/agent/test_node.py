@@ -1,0 +1,296 @@
+"""Fluent Bit is pointed at a closed port until the templates are there, and reloaded only when it must be."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.agent import fluentbit, node
+from sidecar.agent.fluentbit import FluentBit
+from sidecar.agent.node import Node
+from sidecar.agent.output import write_file
+from sidecar.config import loads
+from sidecar.errors import RenderError, SecretError, SidecarError
+from sidecar.render import render
+from tests.support.waiting import free_port
+from tests.unit.agent.fake_fluent_bit import FakeFluentBit
+
+CLOSED = {"OPENSEARCH_HOST": "127.0.0.1", "OPENSEARCH_PORT": "1"}
+OPEN = {"OPENSEARCH_HOST": "opensearch.example", "OPENSEARCH_PORT": "9243"}
+SECRET = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node, "_START_SECONDS", 0.01)
+    monkeypatch.setattr(fluentbit, "_RELOAD_SECONDS", 0.3)
+
+
+def text(folder: Path, port: int, *, auth: bool = False, events: str = "") -> str:
+    basic = ", auth: {basic: {username: {env: TEST_USER}, password: {env: TEST_PASSWORD}}}" if auth else ""
+    return (
+        f"cluster: c\nopensearch: {{url: 'https://opensearch.example:9243'{basic}}}\nevents: {{{events}}}\n"
+        f"paths: {{state: '{folder}/state', run: '{folder}/run'}}\nfluentbit: {{port: {port}}}\n"
+    )
+
+
+def make(folder: Path, port: int, **options: Any) -> Node:
+    return Node(loads(text(folder, port, **options)))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What Fluent Bit would read."""
+    files = (folder / "run/environment").iterdir()
+    return {path.name: path.read_text() for path in files if path.name.isupper()}
+
+
+@pytest.fixture
+def password(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("TEST_USER", "admin")
+    monkeypatch.setenv("TEST_PASSWORD", SECRET)
+    return SECRET
+
+
+def test_closed_first_then_open(tmp_path: Path) -> None:
+    made = make(tmp_path, free_port())
+    made.prepare()
+    assert environment(tmp_path) == CLOSED
+    made.open()
+    assert environment(tmp_path) == OPEN
+
+
+def test_everything_is_there_before_fluent_bit_starts(tmp_path: Path) -> None:
+    make(tmp_path, 2020).prepare()
+
+    rendered = render(loads(text(tmp_path, 2020)))
+    current = tmp_path / "run/current"
+    assert {str(path.relative_to(current)) for path in current.rglob("*") if path.is_file()} == set(rendered)
+    assert (current / "fluent-bit.yaml").read_text() == rendered["fluent-bit.yaml"]
+    assert not current.readlink().is_absolute()  # Fluent Bit's container may mount the folder elsewhere.
+    for folder in ("events", "fluent-bit/positions", "fluent-bit/chunks"):
+        assert oct((tmp_path / "state" / folder).stat().st_mode & 0o7777) == "0o2770"
+
+
+@pytest.mark.usefixtures("password")
+def test_credentials_are_for_the_group_alone(tmp_path: Path) -> None:
+    make(tmp_path, free_port(), auth=True).prepare()
+
+    assert environment(tmp_path) == {**CLOSED, "OPENSEARCH_USER": "admin", "OPENSEARCH_PASSWORD": SECRET}
+    for path in (tmp_path / "run/environment").iterdir():
+        assert oct(path.stat().st_mode & 0o777) == "0o640"
+    assert oct((tmp_path / "run/environment").stat().st_mode & 0o7777) == "0o2770"
+
+
+@pytest.mark.usefixtures("password")
+def test_the_password_is_in_its_file_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    made = make(tmp_path, free_port(), auth=True)
+    made.prepare()
+    made.open()
+
+    holding = [path.name for path in tmp_path.rglob("*") if path.is_file() and SECRET in path.read_text()]
+    assert holding == ["OPENSEARCH_PASSWORD"]
+    assert SECRET not in caplog.text + repr(vars(made))
+
+
+def test_a_password_with_a_variable_in_it_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_USER", "admin")
+    monkeypatch.setenv("TEST_PASSWORD", "a${HOME}")
+    make(tmp_path, free_port(), auth=True).prepare()
+
+    assert environment(tmp_path)["OPENSEARCH_PASSWORD"] == "a${DOLLAR}{HOME${BRACE}"
+
+
+def test_a_running_fluent_bit_is_reloaded_once_and_sees_the_open_address(tmp_path: Path) -> None:
+    make(tmp_path, 2020).prepare()
+    with FakeFluentBit(lambda: environment(tmp_path)) as fake:
+        made = make(tmp_path, fake.port)
+        made.prepare()
+        made.open()
+        made.open()
+
+        assert fake.seen == [CLOSED, OPEN]
+
+
+def test_a_restarted_sidecar_neither_closes_nor_reloads(tmp_path: Path) -> None:
+    make(tmp_path, 2020).prepare()
+    with FakeFluentBit(lambda: environment(tmp_path)) as fake:
+        for _ in range(3):
+            made = make(tmp_path, fake.port)
+            made.prepare()
+            made.open()
+
+            assert environment(tmp_path) == OPEN
+        assert fake.reloads == 1
+
+
+@pytest.mark.usefixtures("password")
+def test_another_password_is_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, 2020, auth=True).prepare()
+    with FakeFluentBit(lambda: environment(tmp_path)["OPENSEARCH_PASSWORD"]) as fake:
+        for value in (SECRET, "other", "other"):
+            monkeypatch.setenv("TEST_PASSWORD", value)
+            made = make(tmp_path, fake.port, auth=True)
+            made.prepare()
+            made.open()
+
+        assert fake.seen == [SECRET, SECRET, "other"]
+
+
+@pytest.mark.usefixtures("password")
+def test_a_password_that_comes_back_is_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The second sidecar never gets as far as opening; the third has the first one's password, and must not take its
+    # marker for its own, because the address is closed.
+    port = free_port()
+    first = make(tmp_path, port, auth=True)
+    first.prepare()
+    first.open()
+    monkeypatch.setenv("TEST_PASSWORD", "other")
+    make(tmp_path, port, auth=True).prepare()
+    monkeypatch.setenv("TEST_PASSWORD", SECRET)
+    third = make(tmp_path, port, auth=True)
+    third.prepare()
+    third.open()
+
+    assert environment(tmp_path) == {**OPEN, "OPENSEARCH_USER": "admin", "OPENSEARCH_PASSWORD": SECRET}
+
+
+def test_another_configuration_is_loaded_again(tmp_path: Path) -> None:
+    make(tmp_path, 2020).prepare()
+    current = tmp_path / "run/current"
+    with FakeFluentBit(current.resolve) as fake:
+        for events in ("", "journal: 1GiB"):
+            made = make(tmp_path, fake.port, events=events)
+            made.prepare()
+            made.open()
+
+        assert fake.reloads == 2
+        assert fake.seen[1] != fake.seen[2] == current.resolve()
+
+
+def test_a_crash_between_reload_and_marker_asks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeFluentBit() as fake:
+        made = make(tmp_path, fake.port)
+        made.prepare()
+        with monkeypatch.context() as patch:
+
+            def crash(path: Path, content: str) -> None:
+                if path.name == "opened":
+                    raise KeyboardInterrupt
+                write_file(path, content)
+
+            patch.setattr("sidecar.agent.node.write_file", crash)
+            with pytest.raises(KeyboardInterrupt):
+                made.open()
+        again = make(tmp_path, fake.port)
+        again.prepare()
+        again.open()
+
+        assert fake.reloads == 2
+        assert environment(tmp_path) == OPEN
+
+
+def test_a_fluent_bit_that_does_not_reload_is_asked_again(tmp_path: Path) -> None:
+    with FakeFluentBit(reloads=False) as fake:
+        made = make(tmp_path, fake.port)
+        made.prepare()
+        for _ in range(2):
+            with pytest.raises(SidecarError, match="Fluent Bit does not reload"):
+                made.open()
+
+
+def test_a_fluent_bit_that_is_just_starting_is_reloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It has read the closed address, and its HTTP server is not up yet.
+    with FakeFluentBit() as fake:
+        answers = iter([None])
+        reload_count = FluentBit.reload_count
+        monkeypatch.setattr(FluentBit, "reload_count", lambda self: next(answers, reload_count(self)))
+        made = make(tmp_path, fake.port)
+        made.prepare()
+        made.open()
+
+        assert fake.reloads == 1
+
+
+def test_a_secret_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match="TEST_USER is not set"):
+        make(tmp_path, 2020, auth=True).prepare()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["state", "run"])
+def test_a_folder_that_can_not_be_made(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+
+    with pytest.raises(RenderError, match=f"/{name}.*: can't be written: Not a directory .check space, owner"):
+        make(tmp_path, 2020).prepare()
+
+
+def test_an_environment_that_can_not_be_written(tmp_path: Path) -> None:
+    made = make(tmp_path, free_port())
+    made.prepare()
+    (tmp_path / "run/environment/OPENSEARCH_HOST").unlink()
+    (tmp_path / "run/environment/OPENSEARCH_HOST").mkdir()
+
+    with pytest.raises(RenderError, match="can't be written: Is a directory"):
+        made.open()
+
+
+# Fluent Bit's HTTP server
+
+
+def test_the_count_of_reloads() -> None:
+    with FakeFluentBit() as fake:
+        client = FluentBit(fake.port)
+
+        assert client.reload_count() == 0
+        assert client.reload()
+        assert client.reload_count() == 1
+    assert client.reload_count() is None
+    assert not client.reload()
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b"x", b'{"hot_reload_count": "1"}', b'{"hot_reload_count": null}', b"\xff"]
+)
+def test_another_server_at_the_port(body: bytes) -> None:
+    with FakeFluentBit(body=body) as fake:
+        assert FluentBit(fake.port).reload_count() is None
+        assert not FluentBit(fake.port).reload()
+        assert fake.reloads == 0
+
+
+def test_a_server_that_speaks_no_http() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert FluentBit(server.getsockname()[1]).reload_count() is None
+        thread.join()
+
+
+def test_no_proxy_of_the_environment() -> None:
+    # In a process of its own: the environment is read when the module is loaded.
+    code = (
+        "import sys; from sidecar.agent.fluentbit import FluentBit; print(FluentBit(int(sys.argv[1])).reload_count())"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    environment["http_proxy"] = f"http://127.0.0.1:{free_port()}"
+    with FakeFluentBit() as fake:
+        words = [sys.executable, "-c", code, str(fake.port)]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "0\n"
