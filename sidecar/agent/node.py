@@ -7,6 +7,7 @@ arrives before its template. `open` lets them go.
 import hashlib
 import json
 import logging
+import shutil
 import time
 from pathlib import Path
 
@@ -50,7 +51,12 @@ class Node:
             for path in (*self._layout.state_folders, self._layout.rendered, self._layout.environment):
                 make_folder(Path(path))
             write_tree(folder / name, files)
-            switch_link(Path(self._layout.current), f"{folder.name}/{name}")
+            current = Path(self._layout.current)
+            before = current.readlink().name if current.is_symlink() else name
+            switch_link(current, f"{folder.name}/{name}")
+            for old in folder.iterdir():
+                if old.name not in {name, before}:
+                    shutil.rmtree(old)
             if not self._was_opened():
                 self._write(CLOSED)
         except OSError as error:

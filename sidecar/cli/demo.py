@@ -149,4 +149,4 @@ def _next(report: "Report") -> None:
         click.echo(f"  sidecar render-config -c {report.kept_folder}/pipeline.yaml --stdout fluent-bit.yaml")
     else:
         click.echo("Nothing was left running. Next: keep it, and ask OpenSearch yourself")
-        click.echo("  sidecar demo --keep")
+        click.echo("  sidecar demo --keep      (in a checkout: make demo ARGS=--keep)")

@@ -1,6 +1,6 @@
 """Put the index templates in place. Safe to repeat: what is there already is left alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -38,17 +38,16 @@ def plan_templates(client: Client, templates: Mapping[str, Any]) -> list[Change]
     return [Change(name, _action(name, template, _present(client, name))) for name, template in templates.items()]
 
 
-def apply_templates(client: Client, templates: Mapping[str, Any]) -> list[Change]:
-    """Create or update index templates, and tell what was done. An index that is there keeps its mapping.
+def apply_templates(client: Client, templates: Mapping[str, Any]) -> Iterator[Change]:
+    """Create or update index templates, and tell of each once it is done. An index that is there keeps its mapping.
 
     Raises:
         OpenSearchError: See `plan_templates`; also where another template claims the same indices.
     """
-    changes = plan_templates(client, templates)
-    for change in changes:
+    for change in plan_templates(client, templates):
         if change.action is not Action.UNCHANGED:
             client.request("PUT", _path(change.name), templates[change.name])
-    return changes
+        yield change
 
 
 def templates_in_place(client: Client, templates: Mapping[str, Any]) -> bool:

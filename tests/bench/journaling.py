@@ -63,7 +63,9 @@ def _size() -> int:
 
 
 def _journaled(metrics: EventMetrics) -> float:
-    return sum(sample.value for sample in next(iter(metrics.journaled.collect())).samples if sample.name.endswith("_total"))
+    return sum(
+        sample.value for sample in next(iter(metrics.journaled.collect())).samples if sample.name.endswith("_total")
+    )
 
 
 class _Nothing:

@@ -294,3 +294,11 @@ def test_no_proxy_of_the_environment() -> None:
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
 
     assert done.stdout == "0\n"
+
+
+def test_of_rendered_configurations_the_last_two_are_kept(tmp_path: Path) -> None:
+    for index in ("one", "two", "three"):
+        make(tmp_path, 2020, events=f"index: {index}").prepare()
+    kept = [path.read_text() for path in (tmp_path / "run/rendered").glob("*/manifest.json")]
+    assert [sum(index in text for text in kept) for index in ("one", "two", "three")] == [0, 1, 1]
+    assert "three" in (tmp_path / "run/current/manifest.json").read_text()

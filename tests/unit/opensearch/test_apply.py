@@ -1,11 +1,11 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from sidecar.config import loads
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
-from sidecar.opensearch.apply import Action, apply_templates, plan_templates, templates_in_place
+from sidecar.opensearch.apply import Action, Change, apply_templates, plan_templates, templates_in_place
 from sidecar.opensearch.client import Client
 from sidecar.render.templates import index_templates
 from tests.support.fakes.opensearch import FakeOpenSearch
@@ -28,9 +28,10 @@ def client(server: FakeOpenSearch) -> Iterator[Client]:
     client.close()
 
 
-def actions(changes: list[Any]) -> set[Action]:
-    assert [change.name for change in changes] == list(TEMPLATES)
-    return {change.action for change in changes}
+def actions(changes: Iterable[Change]) -> set[Action]:
+    done = list(changes)
+    assert [change.name for change in done] == list(TEMPLATES)
+    return {change.action for change in done}
 
 
 def puts(server: FakeOpenSearch) -> list[str]:
@@ -52,7 +53,7 @@ def test_what_is_missing_is_created_and_then_left_alone(server: FakeOpenSearch, 
 
 
 def test_another_hash_is_updated_and_only_that(server: FakeOpenSearch, client: Client) -> None:
-    apply_templates(client, TEMPLATES)
+    list(apply_templates(client, TEMPLATES))
     older = TEMPLATES[EVENTS] | {"_meta": TEMPLATES[EVENTS]["_meta"] | {"hash": "old"}}
     server.templates[EVENTS] = older
     assert not templates_in_place(client, TEMPLATES)
@@ -69,7 +70,7 @@ def test_a_template_of_somebody_else_is_left_alone_and_so_is_everything(
     foreign = {"index_patterns": ["x-*"]} | ({} if meta is None else {"_meta": meta})
     server.templates[EVENTS] = foreign
     with pytest.raises(OpenSearchError, match=f"{EVENTS} that fluent-sidecar didn't make; it is left alone"):
-        apply_templates(client, TEMPLATES)
+        list(apply_templates(client, TEMPLATES))
     assert server.templates == {EVENTS: foreign}
 
 
@@ -79,7 +80,7 @@ def test_a_server_that_refuses_is_an_error_and_not_a_missing_template(
 ) -> None:
     server.script = [says(status, {"error": "no"})]
     with pytest.raises(OpenSearchError):
-        apply_templates(client, TEMPLATES)
+        list(apply_templates(client, TEMPLATES))
     assert puts(server) == []
 
 
@@ -92,5 +93,5 @@ def test_an_odd_answer_is_no_template(server: FakeOpenSearch, client: Client, an
 
 def test_a_name_can_not_leave_its_place_in_the_path(server: FakeOpenSearch, client: Client) -> None:
     template = {"a/../_all?x": TEMPLATES[EVENTS]}
-    apply_templates(client, template)
+    list(apply_templates(client, template))
     assert puts(server) == ["/_index_template/a%2F..%2F_all%3Fx"]
