@@ -56,6 +56,9 @@ class Problem:
         return f"{place}: {self.path}: {self.text}" if self.path else f"{place}: {self.text}"
 
 
+_MOST_PROBLEMS = 100
+
+
 class ConfigError(SidecarError):
     """pipeline.yaml can't be used; `problems` has every reason, in the order of the file."""
 
@@ -64,7 +67,9 @@ class ConfigError(SidecarError):
     def __init__(self, file: str, problems: list[Problem]) -> None:
         self.file = file
         self.problems = sorted(problems)
-        super().__init__("\n".join(problem.located(file) for problem in self.problems))
+        shown = [problem.located(file) for problem in self.problems[:_MOST_PROBLEMS]]
+        more = len(self.problems) - len(shown)
+        super().__init__("\n".join([*shown, *([f"{file}: {more} more problems"] if more else [])]))
 
 
 class SecretError(SidecarError):

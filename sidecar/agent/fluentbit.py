@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +18,18 @@ class FluentBit:
     """Talks to Fluent Bit's HTTP server on the loopback address."""
 
     def __init__(self, port: int) -> None:
+        self._port = port
         self._url = f"http://127.0.0.1:{port}/api/v2/reload"
+
+    def is_running(self) -> bool:
+        """Whether something listens at its port, be it too busy or stopped to answer."""
+        try:
+            socket.create_connection(("127.0.0.1", self._port), _TIMEOUT).close()
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def reload_count(self) -> int | None:
         """How often it has reloaded since it started, or None where it doesn't answer."""

@@ -86,10 +86,10 @@ class Node:
         log.info("Fluent Bit sends to %s%s", self._config.opensearch.url, "" if running else ", once it is started")
 
     def _runs(self) -> bool:
-        if self._fluent_bit.reload_count() is None:
-            # One that is just starting may have read the closed port already, and answers a moment later.
+        if not self._fluent_bit.is_running():
+            # One that is just starting may have read the closed port already, and listens a moment later.
             time.sleep(_START_SECONDS)
-        return self._fluent_bit.reload_count() is not None
+        return self._fluent_bit.is_running()
 
     @property
     def _marker(self) -> Path:

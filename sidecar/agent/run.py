@@ -1,12 +1,10 @@
 """`sidecar run`: the parts, each in a thread, until a signal asks it to stop or a part ends by a bug."""
 
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from prometheus_client import CollectorRegistry, Gauge, Info, disable_created_metrics
 
@@ -30,7 +28,7 @@ from sidecar.render.templates import index_templates
 log = logging.getLogger(__name__)
 
 _COMMIT_SECONDS = 0.2
-_STOP_SECONDS = 4.0
+_STOP_SECONDS = 3.0
 
 
 class Agent:
@@ -40,45 +38,55 @@ class Agent:
         config: pipeline.yaml.
         api: The API server.
         client: OpenSearch.
+        stopping: Set by whoever wants `run` to end, within five seconds.
         fluent_bit: Whether a Fluent Bit ships the journal; without one the sidecar sends everything itself.
 
     Raises:
         SidecarError: A folder can't be written, a port is taken, a credential can't be read.
     """
 
-    def __init__(self, config: Config, api: ApiServer, client: Client, *, fluent_bit: bool = True) -> None:
+    def __init__(
+        self,
+        config: Config,
+        api: ApiServer,
+        client: Client,
+        *,
+        stopping: threading.Event,
+        fluent_bit: bool = True,
+    ) -> None:
         self._config = config
         self._client = client
-        self._node = Node(config)
-        self._node.prepare()
-        self._journal = Journal(Path(Layout.of(config).journal), cap=config.events.journal)
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        registry = CollectorRegistry()
-        metrics = EventMetrics(registry)
-        self._registry = registry
-        Info("sidecar_build", "Version.", registry=registry).info({"version": __version__})
-        self._in_place = Gauge("sidecar_templates_in_place", "1 once the index templates are there.", registry=registry)
-        documents = Documents(client)
-        grace = GRACE_SECONDS if fluent_bit else 0.0
-        self.collector = Collector(api, Recorder(config), self._journal, documents, metrics)
-        self._confirmer = Confirmer(config, self._journal, documents, metrics, grace=grace)
-        self.stopping = threading.Event()
+        self.stopping = stopping
         self._templates = threading.Event()
         self._failed: list[str] = []
         self._threads: list[threading.Thread] = []
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = CollectorRegistry()
+        self._metrics = EventMetrics(registry)
+        Info("sidecar_build", "Version.", registry=registry).info({"version": __version__})
+        self._in_place = Gauge("sidecar_templates_in_place", "1 once the index templates are there.", registry=registry)
+        agent = config.agent
+        # The port first, then the journal's lock: nothing is touched where another sidecar is at work.
+        self._server = StatusServer(
+            agent.address, agent.port, registry, ready=lambda: True, alive=lambda: list(self._failed)
+        )
+        self._journal = Journal(Path(Layout.of(config).journal), cap=config.events.journal)
+        self._node = Node(config)
+        self._node.prepare()
+        documents = Documents(client)
+        grace = GRACE_SECONDS if fluent_bit else 0.0
+        self.collector = Collector(api, Recorder(config), self._journal, documents, self._metrics)
+        self._confirmer = Confirmer(config, self._journal, documents, self._metrics, grace=grace)
 
     def run(self) -> None:
-        """Run until `stop`.
+        """Run until `stopping` is set.
 
         Raises:
             SidecarError: A part ended by a bug, which the log shows.
         """
-        agent = self._config.agent
-        with StatusServer(
-            agent.address, agent.port, self._registry, ready=lambda: True, alive=lambda: list(self._failed)
-        ):
+        with self._server as server:
             log.info(
-                "fluent-sidecar %s for cluster %s, metrics at port %d", __version__, self._config.cluster, agent.port
+                "fluent-sidecar %s for cluster %s, metrics at port %d", __version__, self._config.cluster, server.port
             )
             for name, part in (
                 ("collect", self.collector.run),
@@ -89,16 +97,13 @@ class Agent:
                 self._threads.append(threading.Thread(target=self._guarded, args=(name, part), name=name, daemon=True))
                 self._threads[-1].start()
             self.stopping.wait()
+            log.info("stopping")
             self._end()
         if self._failed:
             raise SidecarError(
                 f"ended by a bug in: {', '.join(self._failed)}", hint="the log shows where; please report it"
             )
         log.info("stopped")
-
-    def stop(self) -> None:
-        """End `run` within five seconds."""
-        self.stopping.set()
 
     def _end(self) -> None:
         self.collector.stop()
@@ -117,7 +122,7 @@ class Agent:
         except Exception:
             log.exception("%s ended by a bug", name)
             self._failed.append(name)
-            self.stop()
+            self.stopping.set()
 
     def _commit(self) -> None:
         backoff = Backoff()
@@ -131,9 +136,14 @@ class Agent:
                 self.stopping.wait(delay)
 
     def _confirm(self) -> None:
+        began = time.monotonic()
         while not self.stopping.is_set():
             if self._templates.wait(0.2):
                 self._confirmer.run(self.stopping)
+            elif self._journal.size:
+                # An OpenSearch that is away from the start is an outage like any other.
+                self._metrics.oldest_unconfirmed.set(time.monotonic() - began)
+                self._metrics.journal_bytes.set(self._journal.size)
 
     def _prepare_opensearch(self) -> None:
         """Nothing is sent before the templates are in place; what comes meanwhile waits in the journal."""
@@ -165,19 +175,3 @@ class Agent:
                 "OpenSearch lacks the index templates, or has older ones",
                 hint="run `sidecar apply`, or set opensearch.manage",
             )
-
-
-def run_until_signalled(agent: Agent) -> None:
-    """Run until SIGTERM or SIGINT.
-
-    Raises:
-        SidecarError: See `Agent.run`.
-    """
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        log.info("%s: stopping", signal.Signals(number).name)
-        agent.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    agent.run()

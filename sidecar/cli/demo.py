@@ -1,5 +1,7 @@
 """`sidecar demo`: its options, its progress bar and its tables."""
 
+import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -37,7 +39,9 @@ def demo(opensearch: str | None, cluster: str | None, *, keep: bool) -> None:
       sidecar demo
       sidecar demo --keep
       sidecar demo --cluster kind --opensearch docker
-      sidecar demo --opensearch https://opensearch.example:9200    (with OPENSEARCH_USER and OPENSEARCH_PASSWORD)
+      sidecar demo --opensearch https://opensearch.example:9200
+
+    For a server with users: OPENSEARCH_USER and OPENSEARCH_PASSWORD in the environment.
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
     from sidecar.dev.demo import demo as run_demo  # noqa: PLC0415 - needs the clients
 
@@ -57,7 +61,7 @@ class Progress:
     """One line that is written over on a terminal; elsewhere a line for each new thing."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._last = ""
 
     def __call__(self, text: str, fraction: float | None = None) -> None:
@@ -67,8 +71,8 @@ class Progress:
             width = shutil.get_terminal_size().columns - 1
             click.echo(f"\r\x1b[K{(bar + text)[:width]}", nl=False, err=True)
             return
-        # A count of seconds or megabytes in a log file would be a line a second.
-        head = text.partition(":")[0]
+        # A count of seconds, megabytes or events in a log file would be a line a second.
+        head = text.partition(":")[0].lstrip("0123456789 ")
         if head != self._last:
             click.echo(f"... {text}", err=True)
             self._last = head
@@ -77,6 +81,13 @@ class Progress:
         """Take the line away."""
         if self._terminal:
             click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _echo(text: str, *, colour: str | None = None, bold: bool = False, newline: bool = True) -> None:
+    """Print, in colour where people see colours and have not said that they don't want any (no-color.org)."""
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    styled = text if plain or not (colour or bold) else click.style(text, fg=colour, bold=bold or None)
+    click.echo(styled, nl=newline)
 
 
 def announce(progress: Progress, taken: "Taken") -> None:
@@ -118,18 +129,19 @@ def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> N
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for number, row in enumerate([heads, *rows]):
         line = "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        colour = "yellow" if row[0] == "Warning" else None
-        click.secho(line, bold=number == 0, fg=colour)
+        _echo(line, bold=number == 0, colour="yellow" if row[0] == "Warning" else None)
     click.echo()
 
 
 def _problem(problem: "Problem") -> None:
     resolved = problem.resolved_at
-    state = f"resolved {_clock(resolved)} by {problem.resolved_by}" if resolved else "open"
-    click.secho(f"  {problem.namespace}/{problem.name} ({problem.kind})", bold=True, nl=False)
-    click.echo(f"  {', '.join(problem.reasons)}, {problem.count} times")
-    click.echo(f"    failed {_clock(problem.first_seen)}, ", nl=False)
-    click.secho(state, fg="green" if resolved else "red")
+    _echo(f"  {problem.namespace}/{problem.name} ({problem.kind})", bold=True, newline=False)
+    click.echo(f"  {', '.join(problem.reasons)}, seen {problem.count} times")
+    click.echo(f"    failed   {_clock(problem.first_seen)}")
+    if resolved:
+        _echo(f"    resolved {_clock(resolved)} by {problem.resolved_by}", colour="green")
+    else:
+        _echo("    open", colour="red")
     width = max(shutil.get_terminal_size((100, 24)).columns - 6, 40)
     for line in textwrap.wrap(problem.message, width):
         click.echo(f"    {line}")
@@ -140,13 +152,14 @@ def _clock(moment: datetime) -> str:
 
 
 def _next(report: "Report") -> None:
-    if report.kept_folder:
-        url = report.taken.opensearch.url
-        click.echo(f"Left running: {report.taken.opensearch.description}")
-        click.echo(f"Left in {report.kept_folder}: pipeline.yaml, the rendered files, logs\n")
-        click.echo("Next: ask OpenSearch yourself")
-        click.echo(f"  curl -s '{url}/eks-kubernetes-events-*/_search?q=reason:FailedMount&size=1&pretty'")
-        click.echo(f"  sidecar render-config -c {report.kept_folder}/pipeline.yaml --stdout fluent-bit.yaml")
-    else:
+    program = shlex.quote(sys.argv[0])
+    if report.kept_folder is None:
         click.echo("Nothing was left running. Next: keep it, and ask OpenSearch yourself")
-        click.echo("  sidecar demo --keep      (in a checkout: make demo ARGS=--keep)")
+        click.echo(f"  {program} demo --keep")
+        return
+    folder, part = report.kept_folder, report.taken.opensearch
+    click.echo("Next: ask OpenSearch yourself")
+    click.echo(f"  curl -s '{part.url}/eks-kubernetes-events-*/_search?q=reason:FailedMount&size=1&pretty'")
+    click.echo(f"  {program} render-config -c {folder}/pipeline.yaml --stdout fluent-bit.yaml")
+    click.echo(f"Logs and rendered files are in {folder}. To stop and remove all:")
+    click.echo(f"  {part.stop_command + '; ' if part.stop_command else ''}rm -r {folder}")

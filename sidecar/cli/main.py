@@ -1,5 +1,6 @@
 """The commands. Each loads what it needs when it is called: `render-config` starts without the clients."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -35,6 +36,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except SidecarError as error:
             raise _Failure(error) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read has read enough; click ends quietly
+                raise
+            raise _Failure(SidecarError(f"{error.filename or 'the output'}: {error.strerror}")) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
@@ -138,7 +143,7 @@ def run(
     *,
     without_fluent_bit: bool,
 ) -> None:
-    """Watch the events of a cluster until SIGTERM: write them for Fluent Bit, and see them arrive in OpenSearch.
+    """Watch the events of a cluster until Ctrl+C or SIGTERM, write them for Fluent Bit, and see them arrive.
 
     Start Fluent Bit with the file that this writes: current/fluent-bit.yaml below paths.run.
 
@@ -147,15 +152,19 @@ def run(
       sidecar run -c pipeline.yaml
       sidecar run -c pipeline.yaml --kubeconfig ~/.kube/config --context my-cluster
     """  # noqa: D301 - see above
-    from sidecar import kube, opensearch  # noqa: PLC0415 - see the module
+    from sidecar.agent.signals import stop_on_signals  # noqa: PLC0415 - see the module
+
+    stopping = stop_on_signals()
+    from sidecar import kube, opensearch  # noqa: PLC0415
     from sidecar.agent import log  # noqa: PLC0415
-    from sidecar.agent.run import Agent, run_until_signalled  # noqa: PLC0415
+    from sidecar.agent.run import Agent  # noqa: PLC0415
     from sidecar.config import load  # noqa: PLC0415
 
     config = load(config_file)
     log.set_up(log_format)
     api = kube.connect(kubeconfig=kubeconfig, context=context)
-    run_until_signalled(Agent(config, api, opensearch.connect(config), fluent_bit=not without_fluent_bit))
+    client = opensearch.connect(config)
+    Agent(config, api, client, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
 cli.add_command(demo)

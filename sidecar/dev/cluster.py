@@ -70,7 +70,7 @@ def _recording(folder: Path, progress: Progress) -> Iterator[Cluster]:
                 raise DemoError("the recording was not watched to its end", hint="the sidecar's log says why")
             return replay.total
 
-        text = f"a recording of a real Kubernetes {server} ({recording.seconds / 60:.0f} minutes, played faster)"
+        text = f"recording of a Kubernetes {server}, played faster, times moved to now"
         yield Cluster(text, ("--kubeconfig", str(replay.kubeconfig(folder / "kubeconfig"))), play)
 
 

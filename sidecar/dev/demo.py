@@ -79,6 +79,7 @@ def demo(
     """
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="fluent-sidecar-demo-"))
+    server: Part | None = None
     try:
         with ExitStack() as parts:
             server = parts.enter_context(open_opensearch(opensearch, progress=progress, keep=keep))
@@ -90,9 +91,26 @@ def demo(
             expected, held = _ship(config, source, fluent_bit, folder, progress)
             seconds = time.monotonic() - began
             return _report(config, taken, held, expected=expected, seconds=seconds, kept=folder if keep else None)
+    except DemoError as error:
+        raise DemoError(_with_log(error.what, folder), hint=error.hint or _left(server, folder, keep=keep)) from error
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_log(text: str, folder: Path) -> str:
+    """The last warning of the sidecar is most often the reason."""
+    log = folder / "sidecar.log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    warnings = [line for line in lines if " WARNING " in line or " ERROR " in line]
+    return f"{text}; the sidecar's last warning:\n  {warnings[-1]}" if warnings else text
+
+
+def _left(server: Part | None, folder: Path, *, keep: bool) -> str:
+    if not keep:
+        return "--keep leaves the logs to look at"
+    stop = f"{server.stop_command}; " if server and server.stop_command else ""
+    return f"look at the logs in {folder}; then remove all: {stop}rm -r {folder}"
 
 
 def _pipeline(folder: Path, url: str) -> Path:
@@ -135,13 +153,17 @@ def _ship(
         return len(found), sum(problem.state == "resolved" for problem in found)
 
     with _sidecar(folder, source.access, without_fluent_bit=not fluent_bit.command) as lives:
-        _wait_for(file.exists, "the sidecar renders", lives, progress, _START_SECONDS)
+        _wait_for(file.exists, lambda: "the sidecar renders", lives, progress, _START_SECONDS)
         with running_fluent_bit(fluent_bit, file, folder / "fluent-bit.log"):
             expected = source.play(seen)
             if expected is not None:
                 wanted = expected
                 _wait_for(
-                    lambda: len(_held(config, client)) >= wanted, "events arrive", lives, progress, _ARRIVAL_SECONDS
+                    lambda: len(_held(config, client)) >= wanted,
+                    lambda: f"{len(_held(config, client))} of {wanted} events have arrived",
+                    lives,
+                    progress,
+                    _ARRIVAL_SECONDS,
                 )
         return expected, _held(config, client)
 
@@ -162,14 +184,18 @@ def _sidecar(folder: Path, access: tuple[str, ...], *, without_fluent_bit: bool)
 
 
 def _wait_for(
-    done: Callable[[], bool], what: str, lives: Callable[[], None], progress: Progress, seconds: float
+    done: Callable[[], bool],
+    what: Callable[[], str],
+    lives: Callable[[], None],
+    progress: Progress,
+    seconds: float,
 ) -> None:
     end = time.monotonic() + seconds
     while not done():
         lives()
         if time.monotonic() > end:
-            raise DemoError(f"after {seconds:.0f} s it is not so: {what}", hint="--keep leaves the logs to look at")
-        progress(what, None)
+            raise DemoError(f"after {seconds:.0f} s: {what()}, and no more")
+        progress(what(), None)
         time.sleep(0.3)
 
 

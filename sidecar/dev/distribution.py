@@ -40,12 +40,12 @@ class Module:
     extends: tuple[str, ...] = ()
 
 
-# What templates, pipelines, searches and deletions by query need; the full distribution has some twenty more.
+# What templates, pipelines, searches and deletions by query need; the full distribution has some twenty more. Without
+# analysis-common: a Java runtime without the data of all languages refuses every template with it.
 MODULES = (
     Module("transport-netty4", "transport-netty4-client"),
     Module("lang-painless", "lang-painless"),
     Module("lang-mustache", "lang-mustache-client"),
-    Module("analysis-common", "analysis-common", ("lang-painless",)),
     Module("mapper-extras", "mapper-extras-client"),
     Module("reindex", "reindex-client"),
     Module("ingest-common", "ingest-common", ("lang-painless",)),

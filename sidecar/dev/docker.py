@@ -69,8 +69,7 @@ def docker_opensearch(
             log=lambda: _run("logs", "--tail", "200", container).stdout,
             progress=progress,
         )
-        stays = f"; it stays, stop it with: docker rm --force --volumes {container}" if keep else ""
-        return Part("OpenSearch", f"{IMAGE} in Docker{stays}", url)
+        return Part("OpenSearch", f"{IMAGE} in Docker", url, f"docker rm --force --volumes {container}" if keep else "")
 
     return hold(
         start,

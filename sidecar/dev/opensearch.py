@@ -187,8 +187,8 @@ def embedded_opensearch(
             progress=progress,
         )
         removal = "" if folder else f"; rm -r {home.folder}"
-        stays = f"; it stays, stop it with: kill {process.pid}{removal}" if keep else ""
-        return Part("OpenSearch", f"{name} assembled from Maven Central, Java {java.major}{stays}", url)
+        stop_command = f"kill {process.pid}{removal}" if keep else ""
+        return Part("OpenSearch", f"{name} assembled from Maven Central, Java {java.major}", url, stop_command)
 
     def stop() -> None:
         _stop(process)

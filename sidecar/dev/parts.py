@@ -25,13 +25,15 @@ class Part:
 
     Args:
         name: What it is, e.g. "OpenSearch".
-        description: What was taken and where it came from, in one line; for a part that stays, how to stop it.
+        description: What was taken and where it came from, in one line.
         url: Where it answers, without a slash at the end and without credentials.
+        stop_command: Shell command that stops it, for a part that stays; else empty.
     """
 
     name: str
     description: str
     url: str
+    stop_command: str = ""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from sidecar.errors import JournalError, KubernetesError, OpenSearchError, ResourceExpired
+from sidecar.errors import JournalError, KubernetesError, OpenSearchError, ResourceExpired, SidecarError
 from sidecar.events.backoff import Backoff
 from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 EVENTS_PATH = "/api/v1/events"
 _HISTORY_SECONDS = 15 * 60
 """A position older than this is certainly compacted away: etcd keeps 5 to 10 minutes."""
+_MAX_DIGITS = 20
+_AGAIN_SECONDS = 10.0
+_PROBE_SECONDS = 15.0
+"""So long before a watch ends the server is asked for its resourceVersion."""
 _SHORT_SECONDS = 1.0
 """A watch that ends this soon is no watch: something in between cuts it, and is not to be hammered."""
 
@@ -47,6 +51,8 @@ class Collector:
         self._watch: Watch | None = None
         self._backoff = Backoff()
         self._version = ""
+        self._cause = "start"
+        self._expired = -_AGAIN_SECONDS
         self.synced = threading.Event()
         """Set once a list has been journaled."""
 
@@ -59,40 +65,54 @@ class Collector:
 
     def run(self) -> None:
         """Collect until `stop`; every failure is repeated with a growing delay."""
-        cause = "start"
         while not self._stopping.is_set():
             try:
                 if not self._version:
-                    self._version = self._list(cause)
+                    self._version = self._list()
                 self._follow()
             except ResourceExpired as error:
                 log.info("the watch history does not reach back, listing again: %s", error)
                 self._version = ""
                 # A list that took too long is no list: the position of the last run is still to be tried.
-                cause = "expired" if self.synced.is_set() else cause
-                self._pause(self._backoff.failed())
-            except (KubernetesError, JournalError) as error:
-                delay = self._backoff.failed()
-                self._metrics.errors.labels("kubernetes" if isinstance(error, KubernetesError) else "journal").inc()
-                log.warning("events can't be collected, next attempt in %.1f s: %s", delay, error)
-                self._pause(delay)
+                self._cause = "expired" if self.synced.is_set() else self._cause
+                # At once the first time: versions that are replaced meanwhile are lost.
+                if time.monotonic() - self._expired < _AGAIN_SECONDS:
+                    self._pause(self._backoff.failed())
+                self._expired = time.monotonic()
+            except KubernetesError as error:
+                self._failed("kubernetes", error)
+            except JournalError as error:
+                # What was not written, or is gone, is read again from where all was safe.
+                self._version, self._cause = "", "start"
+                self._failed("journal", error)
 
-    def _list(self, cause: str) -> str:
+    def _failed(self, link: str, error: SidecarError) -> None:
+        delay = self._backoff.failed()
+        self._metrics.errors.labels(link).inc()
+        log.warning("events can't be collected, next attempt in %.1f s: %s", delay, error)
+        self._pause(delay)
+
+    def _list(self) -> str:
         """Journal everything that is listed and not in OpenSearch; the resourceVersion to watch from."""
         listed = missing = 0
         version = ""
+        lookup = True
         for page in pages(self._api, EVENTS_PATH):
             records = [self._recorder.record(item) for item in page.items]
-            absent = self._absent(records)
+            absent = self._absent(records) if lookup else None
+            if absent is None:
+                # Unknown is as good as absent: an id that is there already is not written again. And a server that does
+                # not answer must not hold up every page: the list would expire.
+                lookup, absent = False, records
             listed, missing, version = listed + len(records), missing + len(absent), page.resource_version
             self._metrics.received.labels("list").inc(len(records))
             self._append(absent, None)
             if self._stopping.is_set():
                 return ""
-        self._metrics.lists.labels(cause).inc()
+        self._metrics.lists.labels(self._cause).inc()
         log.info("listed %d events, %d of them new", listed, missing)
         self.synced.set()
-        if cause == "start" and (earlier := self._earlier(version)):
+        if self._cause == "start" and (earlier := self._earlier(version)):
             return earlier
         self._append([], version)
         return version
@@ -117,6 +137,7 @@ class Collector:
             self._watch = watch
             self._metrics.watching.set(1)
             cause = "error"
+            probe = _Probe(self._api, watch.seconds - _PROBE_SECONDS)
             try:
                 if not self._stopping.is_set():
                     self._take_all(watch)
@@ -125,13 +146,26 @@ class Collector:
                 cause = "expired"
                 raise
             finally:
+                probe.cancel()
                 self._watch = None
                 self._metrics.watching.set(0)
                 self._metrics.watch_ends.labels(cause).inc()
+        if cause == "time":
+            self._move_on(probe.version)
         if time.monotonic() - began < _SHORT_SECONDS:
             self._pause(self._backoff.failed())
         else:
             self._backoff.succeeded()
+
+    def _move_on(self, probed: str) -> None:
+        """After a quiet watch that the server ended in order, go on from the state that it had shown all of.
+
+        The stream brought everything up to its end, and the server had seconds to send what is older than the probe.
+        Without this the resourceVersion of a quiet cluster would be compacted away, and each watch end in a list.
+        """
+        if _number(probed) > _number(self._version):
+            self._version = probed
+            self._append([], probed)
 
     def _take_all(self, watch: Watch) -> None:
         for changes in watch:
@@ -161,19 +195,40 @@ class Collector:
         self._metrics.journaled.inc(len(records) if done else 0)
         return done
 
-    def _absent(self, records: list[Record]) -> list[Record]:
+    def _absent(self, records: list[Record]) -> list[Record] | None:
+        """Those that OpenSearch doesn't have; None where it can't tell."""
         try:
             flags = self._lookup.existing([(record.index, record.id) for record in records])
         except OpenSearchError as error:
-            # Unknown is as good as absent: an id that is there already is not written again.
-            log.debug("journaling a whole page of the list: %s", error)
-            return records
+            log.info("journaling the whole list, because OpenSearch can't tell what it has: %s", error)
+            return None
         return [record for record, there in zip(records, flags, strict=True) if not there]
 
     def _pause(self, seconds: float) -> None:
         self._stopping.wait(seconds)
 
 
+class _Probe:
+    """Asks once, after some seconds, for the resourceVersion of the cluster; `version` is empty until then."""
+
+    def __init__(self, api: ApiServer, seconds: float) -> None:
+        self._api = api
+        self.version = ""
+        self._timer = threading.Timer(seconds, self._ask)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Don't ask any more."""
+        self._timer.cancel()
+
+    def _ask(self) -> None:
+        try:
+            self.version = next(pages(self._api, EVENTS_PATH, limit=1)).resource_version
+        except KubernetesError as error:
+            log.debug("no fresh resourceVersion: %s", error)
+
+
 def _number(version: str) -> int:
     """A resourceVersion as the number that it is (KEP-5504); -1 where it isn't one."""
-    return int(version) if version.isascii() and version.isdigit() else -1
+    return int(version) if version.isascii() and version.isdigit() and len(version) <= _MAX_DIGITS else -1

@@ -4,6 +4,7 @@ Fluent Bit ships what is in the journal; this asks OpenSearch for the ids. What 
 from here, and what OpenSearch refuses goes to the dead-letter index. Only then the journal moves on.
 """
 
+import hashlib
 import logging
 import threading
 import time
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 10.0
 """Fluent Bit needs one to two seconds in calm weather."""
 _GONE_SECONDS = 60.0
+_BLOCKED_SECONDS = 300.0
+_CONFLICT = 409
 _POLL_SECONDS = 0.25
 _IDLE_SECONDS = 0.5
 
@@ -72,6 +75,7 @@ class Confirmer:
         # Once a batch has come to nothing, Fluent Bit is taken for gone until something arrives by itself; now and then
         # it is given time again, since who does not wait never sees it arrive.
         self._gone_since: float | None = None
+        self._blocked_since: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Confirm until `stop` is set; every failure is repeated with a growing delay."""
@@ -138,45 +142,47 @@ class Confirmer:
             self._gone_since = self._clock()
         self._tried = True
         outcomes = self._store.create(missing)
-        refused = [
-            (document, outcome)
-            for document, outcome in zip(missing, outcomes, strict=True)
-            if outcome.verdict is Verdict.REFUSED
-        ]
-        stored = sum(outcome.verdict is Verdict.STORED for outcome in outcomes)
-        unburied = self._bury(refused)
-        self._waiting = [
-            document
-            for document, outcome in zip(missing, outcomes, strict=True)
-            if outcome.verdict is Verdict.LATER or document.id in unburied
-        ]
+        refused, waiting, stored = [], [], 0
+        for document, outcome in zip(missing, outcomes, strict=True):
+            if outcome.verdict is Verdict.STORED:
+                stored += 1
+                self._blocked_since.pop(document.index, None)
+            elif outcome.verdict is Verdict.REFUSED or self._blocked_for_long(document, outcome):
+                refused.append((document, outcome))
+            else:
+                waiting.append((document, outcome))
         self._metrics.confirmed.inc(stored)
         self._metrics.resent.inc(stored)
-        later = next((outcome for outcome in outcomes if outcome.verdict is Verdict.LATER), None)
-        if later is not None:
+        unburied = self._bury(refused)
+        self._waiting = [document for document, _ in waiting] + unburied
+        if waiting:
+            _, later = waiting[0]
             raise OpenSearchError(f"OpenSearch takes no events now: {later.status} {later.type}: {later.reason}")
         if unburied:
             raise OpenSearchError(f"{len(unburied)} refused events can't be kept in {DEAD_LETTER} now")
 
-    def _bury(self, refused: list[tuple[Document, Outcome]]) -> set[str]:
-        """Write dead letters; the ids of those that could not be written, which stay waiting."""
-        if not refused:
-            return set()
+    def _blocked_for_long(self, document: Document, outcome: Outcome) -> bool:
+        """Whether one index has been read-only for so long that its documents must not hold up all others."""
+        if outcome.type != "cluster_block_exception":
+            return False
+        since = self._blocked_since.setdefault(document.index, self._clock())
+        return self._clock() - since >= _BLOCKED_SECONDS
+
+    def _bury(self, refused: list[tuple[Document, Outcome]]) -> list[Document]:
+        """Write dead letters; the documents for which that failed, which stay waiting."""
         letters = [dead_letter(document, outcome, cluster=self._cluster) for document, outcome in refused]
-        outcomes = self._store.create(letters)
-        failed = {
-            letter.id
-            for letter, outcome in zip(letters, outcomes, strict=True)
-            if outcome.verdict is not Verdict.STORED
-        }
-        for document, outcome in refused:
-            if document.id not in failed:
+        unburied = []
+        outcomes = self._store.create(letters) if letters else []
+        for (document, outcome), letter in zip(refused, outcomes, strict=True):
+            if letter.verdict is not Verdict.STORED:
+                unburied.append(document)
+            elif letter.status != _CONFLICT:  # a letter that is there already has been counted
                 self._metrics.dead_lettered.inc()
                 log.error(
                     "OpenSearch refused event %s for %s, kept in %s: %s: %s",
                     document.id, document.index, DEAD_LETTER, outcome.type, outcome.reason,
                 )  # fmt: skip
-        return failed
+        return unburied
 
     def _wait_for_lines(self, stop: threading.Event, seconds: float) -> None:
         if not stop.is_set():
@@ -194,4 +200,6 @@ def dead_letter(document: Document, outcome: Outcome, *, cluster: str) -> Docume
         "error": {"status": outcome.status, "type": outcome.type, "reason": outcome.reason},
         "document": source,
     }
-    return Document(DEAD_LETTER, document.id, encode(letter))
+    # Of index and id: the same Event may be refused by several indices.
+    key = hashlib.sha256(f"{document.index}/{document.id}".encode()).hexdigest()
+    return Document(DEAD_LETTER, key, encode(letter))

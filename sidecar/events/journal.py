@@ -5,6 +5,7 @@ of it is confirmed. Its name never comes again. After a crash every segment that
 line included: what it was to hold comes again, because the position was not moved past it, and goes to a new one.
 """
 
+import fcntl
 import os
 import re
 import threading
@@ -19,6 +20,7 @@ from sidecar.errors import JournalError
 
 _NAME = re.compile(r"\d{16}\.jsonl\Z")
 _POSITION = "position.json"
+_LOCK = "lock"
 _FILE_MODE, _FOLDER_MODE = 0o640, 0o2770
 SEGMENT_BYTES = 16 * 1024 * 1024
 
@@ -52,9 +54,10 @@ class Journal:
         self._appended = threading.Event()
         self._position = _read_position(folder / _POSITION)
         self._pending: str | None = None
-        self._torn = self._dirty = False
+        self._torn = self._dirty = self._removed = False
         try:
             make_folder(folder)
+            self._owner = _own(folder / _LOCK)
             self._old = sum(path.stat().st_size for path in self.segments())
             # The next segment is there before it is needed, so that Fluent Bit has found it by then.
             self._active, self._next = self._create(), self._create()
@@ -99,6 +102,9 @@ class Journal:
         """
         data = b"".join(lines)
         with self._lock:
+            if self._removed:
+                self._removed = False
+                raise JournalError("journal: what went with a removed segment is read again")
             try:
                 while self.size + len(data) > self._cap and self.size:
                     if stop():
@@ -123,6 +129,8 @@ class Journal:
             active, pending = self._active, self._pending
             self._pending, self._dirty = None, False
         try:
+            if active.is_gone():
+                self._begin_anew(active)
             active.sync()
             if pending is not None:
                 position = Position(pending, time.time())
@@ -134,6 +142,17 @@ class Journal:
                 if self._pending is None:
                     self._pending = pending
             raise _failed(self._folder, error) from error
+
+    def _begin_anew(self, gone: "_Segment") -> None:
+        """Somebody removed the file that is written to; what is in it is lost, so the position must not move."""
+        with self._lock:
+            make_folder(self._folder)
+            while self._active.is_gone():  # the one made ahead may have gone too
+                self._roll()
+            self._removed = True
+            self._pending = None
+        text = f"journal: {gone.path} was removed while it was written to"
+        raise JournalError(text, hint="leave that folder alone")
 
     def wait_for_lines(self, seconds: float) -> bool:
         """Wait until something is appended; True if it was."""
@@ -154,11 +173,14 @@ class Journal:
 
     def close(self) -> None:
         """Commit, and close the files; empty segments are removed."""
-        self.commit()
-        for segment in (self._active, self._next):
-            segment.close()
-            if not segment.size:
-                segment.path.unlink(missing_ok=True)
+        try:
+            self.commit()
+            for segment in (self._active, self._next):
+                segment.close()
+                if not segment.size:
+                    segment.path.unlink(missing_ok=True)
+        finally:
+            os.close(self._owner)
 
     def _write(self, data: bytes) -> None:
         # After a write that failed half-way (a full disk) the torn line stays, and what follows goes elsewhere.
@@ -204,6 +226,10 @@ class _Segment:
             self.size += done
             view = view[done:]
 
+    def is_gone(self) -> bool:
+        with self._lock:
+            return self._file >= 0 and os.fstat(self._file).st_nlink == 0
+
     def sync(self) -> None:
         with self._lock:
             if self._file >= 0:
@@ -215,6 +241,19 @@ class _Segment:
             if self._file >= 0:
                 os.close(self._file)
             self._file = -1
+
+
+def _own(path: Path) -> int:
+    """Lock a file for as long as this process lives: two sidecars would take each other's open segments for closed."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise JournalError(
+            f"journal: another sidecar uses {path.parent}", hint="stop it, or give this one a paths.state of its own"
+        ) from None
+    return handle
 
 
 def make_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Read the journal from its oldest line on, a batch at a time, and delete what is done with."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from sidecar.events.journal import Journal
 from sidecar.opensearch import Document
 from sidecar.render import fields
 
+_INDEX = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}\Z")
+_MAX_ID = 512
+"""Bytes; OpenSearch refuses the whole request for a longer id."""
 _READ_BYTES = 4 * 1024 * 1024
 
 
@@ -84,4 +88,5 @@ def parse_line(line: bytes) -> Document | None:
         index, key = found[fields.INDEX], found[fields.ID]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
-    return Document(index, key, line) if isinstance(index, str) and isinstance(key, str) else None
+    sound = isinstance(index, str) and isinstance(key, str) and _INDEX.match(index) and 0 < len(key.encode()) <= _MAX_ID
+    return Document(index, key, line) if sound else None

@@ -41,6 +41,7 @@ def connect(*, kubeconfig: str | None = None, context: str | None = None) -> "Ap
         else:
             # The library asks for the variable once only, when it is imported.
             kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
+            _check_context(kubeconfig, context)
             config.load_kube_config(kubeconfig, context, settings)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, ValueError) as error:
         hint = "mount the service account's token" if in_pod else "set KUBECONFIG, or pass --kubeconfig and --context"
@@ -53,6 +54,18 @@ def connect(*, kubeconfig: str | None = None, context: str | None = None) -> "Ap
     # A peer that went without a word is noticed within two minutes: an Events watch can be silent for hours.
     settings.socket_options = [*HTTPConnection.default_socket_options, *_keepalive()]
     return ApiServer(settings)
+
+
+def _check_context(kubeconfig: str | None, context: str | None) -> None:
+    """Say what is missing in words of one's own; the library's name neither the file nor what is there."""
+    files = (kubeconfig or os.path.expanduser("~/.kube/config")).split(os.pathsep)  # noqa: PTH111 - may be a list
+    if not any(os.path.exists(file) for file in files):  # noqa: PTH110 - strings from the environment
+        raise ConfigException(f"{', '.join(files)}: there is no such file")
+    if context is not None:
+        contexts, _ = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
+        names = [entry["name"] for entry in contexts]
+        if context not in names:
+            raise ConfigException(f'{", ".join(files)}: there is no context "{context}"; there are {", ".join(names)}')
 
 
 def _keepalive() -> list[tuple[int, int, int]]:

@@ -31,7 +31,7 @@ class Change:
 class Watch:
     """A watch from a resourceVersion on; iterate it once for lists of what arrived together.
 
-    Its end without an error is normal: watch again from the last resourceVersion seen.
+    Its end without an error is normal, after `seconds`: watch again from the last resourceVersion seen.
 
     Raises (while iterating):
         ResourceExpired: 410, as a status or within the stream.
@@ -41,7 +41,7 @@ class Watch:
     def __init__(self, api: ApiServer, path: str, resource_version: str) -> None:
         self._where = f"Kubernetes at {api.url}"
         self._path = path
-        seconds = random.randint(*_SECONDS)  # noqa: S311 - spreads the load, keeps no secret
+        self.seconds = seconds = random.randint(*_SECONDS)  # noqa: S311 - spreads the load, keeps no secret
         params: dict[str, str | int] = {
             "watch": "true",
             "allowWatchBookmarks": "true",

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _SECONDS = 15.0
 _MAX_REASON = 300
+_MAX_CAUSES = 10
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _BUSY = frozenset({408, 429, 502, 503, 504})
 
@@ -67,6 +68,7 @@ class Client:
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         self.url = url
+        self._authenticated = "http_auth" in (options or {})
         try:
             # Retries are the callers' business: they know what may be sent twice.
             self._transport = OpenSearch(
@@ -105,6 +107,8 @@ class Client:
             raise self._unreachable(error) from error
         except exceptions.TransportError as error:
             raise self._refused(error, f"{method} {path}") from error
+        except (AttributeError, TypeError, RecursionError) as error:  # the library looks into an answer without looking
+            raise OpenSearchUnavailable(f"OpenSearch at {self.url}: an odd answer to {method} {path}") from error
         if isinstance(answer, str) and answer:
             raise OpenSearchUnavailable(
                 f"OpenSearch at {self.url}: the answer to {method} {path} is not JSON: {_short(answer)}",
@@ -127,6 +131,8 @@ class Client:
             return OpenSearchError(
                 f"OpenSearch at {self.url}: speaks HTTP, not HTTPS", hint="write http:// in opensearch.url"
             )
+        if "RemoteDisconnected" in text:
+            text = "it closed the connection without an answer; does it speak HTTPS?"
         hint = "is it up, and is opensearch.url right, its http or https included?"
         return OpenSearchUnavailable(f"OpenSearch at {self.url}: can't be reached: {text}", hint=hint)
 
@@ -135,7 +141,11 @@ class Client:
         text = f"OpenSearch at {self.url}: {status} for {request}: {_short(_reason(error))}"
         if status == _UNAUTHORIZED:
             return refused(
-                f"OpenSearch at {self.url}: refuses user and password (401)", status, "check opensearch.auth"
+                f"OpenSearch at {self.url}: refuses user and password (401)"
+                if self._authenticated
+                else f"OpenSearch at {self.url}: wants a user and a password (401)",
+                status,
+                "check opensearch.auth.basic",
             )
         if status == _FORBIDDEN:
             return refused(text, status, "this user's role lacks the permission that the message names")
@@ -162,9 +172,20 @@ def _reason(error: exceptions.TransportError) -> str:
     if isinstance(info, dict):
         found = info.get("error", info)
         if isinstance(found, dict):
-            return f"{found.get('type', '')}: {found.get('reason', '')}"
+            return f"{found.get('type', '')}: {found.get('reason', '')}{_cause(found)}"
         return str(found)
     return str(info or error.error)
+
+
+def _cause(error: Mapping[str, Any]) -> str:
+    """The innermost cause: what is wrong, where the outer ones say only that something is."""
+    cause: Any = error
+    for _ in range(_MAX_CAUSES):
+        inner = cause.get("caused_by")
+        if not isinstance(inner, dict):
+            break
+        cause = inner
+    return "" if cause is error else f": {cause.get('reason', '')}"
 
 
 def _short(text: str) -> str:

@@ -18,6 +18,9 @@ MAX_REQUEST_BYTES = 5 * 1024 * 1024
 _CREATED, _CONFLICT, _BAD_REQUEST, _TOO_LARGE = 201, 409, 400, 413
 
 
+_NO_INDEX = frozenset({"index_not_found_exception", "index_closed_exception"})
+
+
 @dataclass(frozen=True)
 class Document:
     """A document on its way: `source` is its JSON, on one line."""
@@ -123,10 +126,13 @@ def found_flags(answer: Any, count: int) -> list[bool]:
         raise OpenSearchUnavailable(f"OpenSearch: an _mget of {count} ids was answered without them")
     flags = []
     for item in items:
-        error = item.get("error") if isinstance(item, Mapping) else item
+        if not isinstance(item, Mapping):
+            raise OpenSearchUnavailable(f"OpenSearch: _mget answered {item!r} for a document")
+        error = item.get("error")
         kind, reason = _kind_and_reason(error)
-        # No index yet: nothing is in it. Anything else (a shard that isn't there) says nothing about the document.
-        if error is not None and kind != "index_not_found_exception":
+        # No index yet, or one that is closed: nothing can be found in it, and a create tells more. Anything else (a
+        # shard that isn't there) says nothing about the document.
+        if error is not None and kind not in _NO_INDEX:
             raise OpenSearchUnavailable(f"OpenSearch: _mget failed: {kind}: {reason}")
         flags.append(error is None and item.get("found") is True)
     return flags

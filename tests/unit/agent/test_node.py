@@ -30,6 +30,7 @@ SECRET = "hunter2"
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node, "_START_SECONDS", 0.01)
     monkeypatch.setattr(fluentbit, "_RELOAD_SECONDS", 0.3)
+    monkeypatch.setattr(fluentbit, "_TIMEOUT", 0.3)
 
 
 def text(folder: Path, port: int, *, auth: bool = False, events: str = "") -> str:
@@ -208,14 +209,24 @@ def test_a_fluent_bit_that_does_not_reload_is_asked_again(tmp_path: Path) -> Non
 def test_a_fluent_bit_that_is_just_starting_is_reloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # It has read the closed address, and its HTTP server is not up yet.
     with FakeFluentBit() as fake:
-        answers = iter([None])
-        reload_count = FluentBit.reload_count
-        monkeypatch.setattr(FluentBit, "reload_count", lambda self: next(answers, reload_count(self)))
+        answers = iter([False])
+        is_running = FluentBit.is_running
+        monkeypatch.setattr(FluentBit, "is_running", lambda self: next(answers, is_running(self)))
         made = make(tmp_path, fake.port)
         made.prepare()
         made.open()
 
         assert fake.reloads == 1
+
+
+def test_a_fluent_bit_that_is_stopped_is_asked_again(tmp_path: Path) -> None:
+    # SIGSTOP: the kernel takes connections, and nobody answers.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made = make(tmp_path, server.getsockname()[1])
+        made.prepare()
+        with pytest.raises(SidecarError, match="does not reload"):
+            made.open()
+        assert not (tmp_path / "run/environment/opened").exists()
 
 
 def test_a_secret_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path) -> None:

@@ -315,7 +315,7 @@ def test_docker_pulls_once_and_removes_what_it_started(docker: Path) -> None:
 def test_docker_keeps_what_it_is_told_to_keep(docker: Path) -> None:
     with docker_opensearch(progress=quiet, keep=True) as part:
         pass
-    command = part.description.partition("stop it with: ")[2].split()
+    command = part.stop_command.split()
     assert urllib3.request("GET", part.url).status == 200
     subprocess.run(command, check=True)
     assert not (docker / "pid").exists()

@@ -10,12 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.config import loads
 from sidecar.errors import OpenSearchUnavailable
+from sidecar.events import collect
 from sidecar.events.backoff import Backoff
 from sidecar.events.collect import Collector
 from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.events.record import Recorder
-from sidecar.kube import connect
+from sidecar.kube import connect, watching
 from tests.support.fakes.kubernetes import (
     FakeKubernetes,
     changes,
@@ -39,8 +40,10 @@ class Known:
     def __init__(self, *ids: str) -> None:
         self.ids = set(ids)
         self.down = False
+        self.asked = 0
 
     def existing(self, keys: Sequence[tuple[str, str]]) -> list[bool]:
+        self.asked += 1
         if self.down:
             raise OpenSearchUnavailable("down")
         return [key in self.ids for _, key in keys]
@@ -139,6 +142,62 @@ def test_while_opensearch_is_unreachable_the_whole_list_is_journaled(tmp_path: P
     known.down = True
     with Collecting(tmp_path, FakeKubernetes([listing([event(3), event(4)], 9)], [stream()]), known) as run:
         run.wait(3, 4)
+
+
+def test_an_opensearch_that_does_not_answer_is_asked_once_a_list(tmp_path: Path) -> None:
+    known = Known()
+    known.down = True
+    server = FakeKubernetes(
+        [listing([event(1)], 3, "more"), listing([event(2)], 3, "more"), listing([event(3)], 3)], [changes()]
+    )
+    with Collecting(tmp_path, server, known) as collecting:
+        collecting.wait(1, 2, 3)
+    assert known.asked == 1
+
+
+def test_a_quiet_watch_that_ends_in_order_goes_on_from_a_fresh_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_SECONDS", (1, 1))
+    monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.9)
+
+    def quiet(exchange: Exchange) -> None:
+        exchange.start_stream()
+        time.sleep(0.5)
+        exchange.end_stream()
+
+    server = FakeKubernetes([listing([], 5), listing([], 900)], [quiet, changes(event(901))])
+    with Collecting(tmp_path, server) as collecting:
+        collecting.wait(901)
+        collecting.wait_position("901")
+    assert [query["resourceVersion"] for query in server.asked(watch=True)][:2] == ["5", "900"]
+    assert [query["limit"] for query in server.asked(watch=False)] == ["500", "1"]
+
+
+def test_a_watch_that_breaks_off_trusts_no_fresh_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_SECONDS", (1, 1))
+    monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.95)
+
+    def broken(exchange: Exchange) -> None:
+        exchange.start_stream()
+        time.sleep(0.4)
+        exchange.cut()
+
+    server = FakeKubernetes([listing([], 5), listing([], 900)], [broken, changes(event(6))])
+    with Collecting(tmp_path, server) as collecting:
+        collecting.wait(6)
+    assert [query["resourceVersion"] for query in server.asked(watch=True)][:2] == ["5", "5"]
+
+
+def test_after_a_lost_segment_it_lists_and_watches_again_from_where_all_was_safe(tmp_path: Path) -> None:
+    server = FakeKubernetes([listing([], 5)], [changes(event(6)), changes(event(6), event(7))])
+    with Collecting(tmp_path, server) as collecting:
+        collecting.wait(6)
+        collecting.wait_position("6")
+        collecting.journal._removed = True
+        collecting.collector._watch.close()  # type: ignore[union-attr]
+        collecting.wait(6, 6, 7)
+    assert len(server.asked(watch=False)) == 2
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ class FakeStore:
         return outcome
 
     def ids(self, index: str = "i") -> list[str]:
-        return sorted(key for name, key in self.documents if name == index)
+        found = [(key, source) for (name, key), source in self.documents.items() if name == index]
+        return sorted(orjson.loads(source)["id"] if index == DEAD_LETTER else key for key, source in found)
 
 
 class Way:
@@ -220,7 +221,7 @@ def test_what_is_refused_is_kept_as_text_with_the_reason(way: Way, caplog: pytes
     way.store.answer = lambda document: REFUSED if (document.index, document.id) == ("i", "1") else STORED
     assert way.step() == 0
     assert way.store.ids() == ["2"]
-    letter = orjson.loads(way.store.documents[DEAD_LETTER, "1"])
+    letter = orjson.loads(next(source for (index, _), source in way.store.documents.items() if index == DEAD_LETTER))
     assert letter.pop("@timestamp").endswith("Z")
     assert letter == {
         "id": "1",
@@ -247,6 +248,33 @@ def test_what_can_not_be_buried_stays_and_the_store_is_not_hammered(way: Way, ou
     way.store.answer = lambda document: REFUSED if document.index == "i" else STORED
     assert way.step() == 0
     assert way.store.ids(DEAD_LETTER) == ["1"]
+
+
+def test_an_index_that_stays_read_only_holds_up_the_others_for_a_while_only(way: Way) -> None:
+    block = Outcome(Verdict.LATER, 403, "cluster_block_exception", "index [old] blocked")
+    way.journal.append([b'{"id":"1","index":"old"}\n', b'{"id":"2","index":"i"}\n'])
+    way.store.answer = lambda document: block if document.index == "old" else STORED
+    way.step()
+    way.now += 11
+    with pytest.raises(OpenSearchError, match="cluster_block_exception"):
+        way.step()
+    assert way.store.ids() == ["2"]
+    way.now += 299
+    with pytest.raises(OpenSearchError, match="cluster_block_exception"):
+        way.step()
+    way.now += 2
+    assert way.step() == 0
+    assert way.store.ids(DEAD_LETTER) == ["1"]
+
+
+def test_a_letter_that_is_there_already_is_not_counted_again(way: Way) -> None:
+    there = Outcome(Verdict.STORED, 409)
+    way.append("1")
+    way.step()
+    way.now += 11
+    way.store.answer = lambda document: REFUSED if document.index == "i" else there
+    assert way.step() == 0
+    assert way.count("dead_lettered_total") == 0
 
 
 def test_a_letter_holds_any_text() -> None:

@@ -456,7 +456,34 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     assert len(journal.segments()) == 2
     assert journal.size == 0
     journal.close()
-    assert len(list(tmp_path.iterdir())) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "1.jsonl", f"{1:016d}.jsonl.gz", "lock"}
+
+
+def test_a_second_sidecar_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, cap=CAP)
+    with pytest.raises(JournalError, match="another sidecar uses"):
+        Journal(tmp_path, cap=CAP)
+    journal.close()
+    Journal(tmp_path, cap=CAP).close()
+
+
+def test_a_segment_that_is_removed_while_it_is_written_to_is_noticed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, cap=CAP)
+    journal.append([b"{}\n"], resource_version="1")
+    journal.commit()
+    for segment in journal.segments():
+        segment.unlink()
+    journal.append([b'{"lost":1}\n'], resource_version="2")
+    with pytest.raises(JournalError, match="was removed while it was written to"):
+        journal.commit()
+    assert journal.position is not None
+    assert journal.position.resource_version == "1", "not past what is lost"
+    with pytest.raises(JournalError, match="is read again"):
+        journal.append([b"{}\n"], resource_version="3")
+    assert journal.append([b'{"again":1}\n'], resource_version="3")
+    journal.commit()
+    assert b"".join(segment.read_bytes() for segment in journal.segments()) == b'{"again":1}\n'
+    journal.close()
 
 
 def test_position_is_a_value() -> None:

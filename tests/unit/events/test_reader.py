@@ -184,3 +184,18 @@ def test_an_empty_journal_gives_nothing(tmp_path: Path) -> None:
     batch = Reader(journal).next()
     assert (batch.documents, batch.unreadable) == ([], 0)
     journal.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"index":"","id":"1"}',
+        b'{"index":"i","id":""}',
+        b'{"index":"I","id":"1"}',
+        b'{"index":"_all","id":"1"}',
+        b'{"index":"i","id":"' + b"x" * 513 + b'"}',
+        b'{"index":1,"id":"1"}',
+    ],
+)
+def test_a_line_that_opensearch_could_never_take_is_no_document(line: bytes) -> None:
+    assert parse_line(line) is None

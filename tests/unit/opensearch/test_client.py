@@ -64,8 +64,8 @@ REASON = {"error": {"type": "security_exception", "reason": "no permissions for 
 @pytest.mark.parametrize(
     ("step", "status", "text"),
     [
-        (says(401, b"Unauthorized"), 401, "refuses user and password (401) (check opensearch.auth)"),
-        (says(401, {"error": "x"}), 401, "refuses user and password (401) (check opensearch.auth)"),
+        (says(401, b"Unauthorized"), 401, "refuses user and password (401) (check opensearch.auth.basic)"),
+        (says(401, {"error": "x"}), 401, "refuses user and password (401) (check opensearch.auth.basic)"),
         (says(403, REASON), 403, "403 for GET /_cat: security_exception: no permissions for [indices:x] (this user's"),
         (says(404, {"error": {"type": "t", "reason": "r"}}), 404, "404 for GET /_cat: t: r"),
         (says(400, {"error": "text"}), 400, "400 for GET /_cat: text"),
