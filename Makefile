@@ -31,7 +31,7 @@ demo: $(VENV)/.run ## Events of a failing cluster, from end to end, in a real Op
 	@$(BIN)/sidecar demo $(ARGS)
 
 test: $(VENV)/.dev ## All tests; what can't run here is named in the summary
-	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/pytest $(if $(strip $(ARGS)),,--cov --cov-report=term) $(ARGS)
 
 lint: $(VENV)/.dev ## Style, types and the layers
 	$(BIN)/ruff check

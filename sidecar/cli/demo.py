@@ -1,5 +1,6 @@
 """`sidecar demo`: its options, its progress bar and its tables."""
 
+import gc
 import os
 import shlex
 import shutil
@@ -43,6 +44,7 @@ def demo(opensearch: str | None, cluster: str | None, *, keep: bool) -> None:
 
     For a server with users: OPENSEARCH_USER and OPENSEARCH_PASSWORD in the environment.
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
+    gc.enable()
     from sidecar.dev.demo import demo as run_demo  # noqa: PLC0415 - needs the clients
 
     progress = Progress()

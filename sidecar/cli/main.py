@@ -1,6 +1,7 @@
 """The commands. Each loads what it needs when it is called: `render-config` starts without the clients."""
 
 import errno
+import gc
 import sys
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -152,6 +153,7 @@ def run(
       sidecar run -c pipeline.yaml
       sidecar run -c pipeline.yaml --kubeconfig ~/.kube/config --context my-cluster
     """  # noqa: D301 - see above
+    gc.enable()
     from sidecar.agent.signals import stop_on_signals  # noqa: PLC0415 - see the module
 
     stopping = stop_on_signals()
@@ -168,8 +170,3 @@ def run(
 
 
 cli.add_command(demo)
-
-
-def main() -> None:
-    """The console script."""
-    cli(prog_name="sidecar")

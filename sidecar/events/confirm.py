@@ -105,7 +105,7 @@ class Confirmer:
             batch = self._reader.next()
             self._metrics.unreadable.inc(batch.unreadable)
             if batch.unreadable:
-                log.warning("%d lines of the journal are no events; they were torn by a crash", batch.unreadable)
+                log.warning("%d lines of the journal are no events; they are passed over", batch.unreadable)
             if not batch.documents:
                 self._reader.done()
                 return 0.0 if batch.unreadable else _IDLE_SECONDS

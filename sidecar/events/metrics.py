@@ -21,7 +21,7 @@ class EventMetrics:
         self.resent = counter("resent", "Events that the sidecar sent itself, because they did not arrive in time.")
         self.dead_lettered = counter("dead_lettered", "Events that OpenSearch refused, kept in the dead-letter index.")
         self.unreadable = counter(
-            "unreadable_lines", "Lines of the journal that are no events: torn by a crash, or damaged."
+            "unreadable_lines", "Whole lines of the journal that are no events: damaged, or written by somebody else."
         )
         self.lists = counter("lists", "Complete lists of events.", "cause")
         self.watch_ends = counter("watch_ends", "Watches that ended.", "cause")
