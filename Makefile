@@ -26,7 +26,7 @@ help: ## Show this
 
 demo: $(VENV)/.run ## Events of a failing cluster, from end to end, in a real OpenSearch
 	@$(if $(findstring --opensearch,$(ARGS)),true,$(BIN)/python -m sidecar.dev.java) || \
-		{ echo 'no Java 21 or newer here: installing a runtime into $(VENV) (190 MB)' && \
+		{ echo 'no Java 21 or newer here: installing a runtime into $(VENV) (104 MB)' && \
 		$(INSTALL) --require-hashes -r requirements/java.txt; }
 	@$(BIN)/sidecar demo $(ARGS)
 
