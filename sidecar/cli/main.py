@@ -3,6 +3,7 @@
 import errno
 import gc
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -61,6 +62,79 @@ config_option = click.option(
     "-c", "--config", "config_file", default="pipeline.yaml", show_default=True, envvar="SIDECAR_CONFIG",
     metavar="FILE", help="The configuration. Also: SIDECAR_CONFIG.",
 )  # fmt: skip
+
+
+@cli.command(short_help="Write a commented pipeline.yaml to begin with.")
+@click.option("-o", "--output", default="pipeline.yaml", show_default=True, metavar="FILE", help="- prints it.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def init(output: str, *, force: bool) -> None:
+    """Write a commented pipeline.yaml to begin with: every key, what it means, and its default.
+
+    \b
+    Examples:
+      sidecar init
+      sidecar init -o -
+    """  # noqa: D301 - see above
+    from sidecar.agent.output import write_file  # noqa: PLC0415 - see the module
+    from sidecar.config.starter import starter  # noqa: PLC0415
+
+    if output == "-":
+        click.echo(starter(), nl=False)
+        return
+    path = Path(output)
+    if path.exists() and not force:
+        raise SidecarError(f"{output} is there already", hint="--force replaces it, -o FILE writes another one")
+    write_file(path, starter())
+    click.echo(f"{output}: written. Set cluster and opensearch.url, then: sidecar validate -c {output}")
+
+
+@cli.command(short_help="Check pipeline.yaml.")
+@config_option
+@click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people or scripts."
+)
+def validate(config_file: str, output: Literal["text", "json"]) -> None:
+    """Check pipeline.yaml: every problem at once, with its line; exit code 2 if there is one.
+
+    Secrets are not read, and no server is asked.
+
+    \b
+    Examples:
+      sidecar validate -c pipeline.yaml
+      sidecar validate -c pipeline.yaml --output json
+    """  # noqa: D301 - see above
+    import json  # noqa: PLC0415 - see the module
+
+    from sidecar.config import load  # noqa: PLC0415
+    from sidecar.errors import ConfigError, Problem  # noqa: PLC0415
+
+    problems: list[Problem] = []
+    try:
+        load(config_file)
+    except ConfigError as error:
+        if output == "text":
+            raise
+        problems = error.problems
+    if output == "text":
+        click.echo(f"{config_file}: fine")
+        return
+    click.echo(json.dumps({"file": config_file, "problems": [asdict(problem) for problem in problems]}, indent=2))
+    sys.exit(2 if problems else 0)
+
+
+@cli.command(short_help="Print the JSON Schema of pipeline.yaml.")
+def schema() -> None:
+    """Print the JSON Schema of pipeline.yaml, for editors.
+
+    \b
+    Example:
+      sidecar schema > pipeline.schema.json
+    """  # noqa: D301 - see above
+    import json  # noqa: PLC0415 - see the module
+
+    from sidecar.config.schema import json_schema  # noqa: PLC0415
+
+    click.echo(json.dumps(json_schema(), indent=2))
 
 
 @cli.command("render-config", short_help="Write the Fluent Bit configuration and the index templates.")

@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from sidecar.config.secret import SecretRef
 from sidecar.config.show import quoted
-from sidecar.config.units import Duration, Size, parse_size
+from sidecar.config.units import Duration, Given, Size, parse_size
 
 OLDEST_OPENSEARCH = (2, 11)
 OLDEST_FLUENT_BIT = (5, 1, 1)
@@ -109,7 +109,7 @@ class BasicAuth(Section):
 class Auth(Section):
     """How the sidecar and Fluent Bit prove who they are."""
 
-    basic: BasicAuth | None = None
+    basic: Annotated[BasicAuth | None, Given] = None
     """HTTP basic authentication."""
 
 
@@ -118,7 +118,7 @@ class Tls(Section):
 
     verify: bool = True
     """Whether the server's certificate and name are checked. Turn it off for a trial only."""
-    ca: AbsolutePath | None = None
+    ca: Annotated[AbsolutePath | None, Given] = None
     """File with the CA certificates (PEM) that the server's is checked against; the system's where it is missing."""
 
 
@@ -193,7 +193,7 @@ class Events(Section):
     """Index, or first part of its name where `rotate` adds a date."""
     rotate: Literal["daily", "monthly", "never"] = "daily"
     """How often a new index begins, by the event's creation time (UTC). Old indices go as a whole, which is cheap."""
-    retain: Duration | None = None
+    retain: Annotated[Duration | None, Given] = None
     """How long documents are kept after the end of their index's day or month; 30d where nothing is said."""
     journal: Size = parse_size("512MiB")
     """Disk for unconfirmed events on a node. When it is full, watching pauses; the API server keeps them for 1h."""

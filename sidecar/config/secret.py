@@ -3,10 +3,11 @@
 import os
 import re
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from sidecar.config.units import Given
 from sidecar.errors import SecretError
 
 _MAX_BYTES = 64 * 1024
@@ -18,9 +19,9 @@ class SecretRef(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
-    env: str | None = None
+    env: Annotated[str | None, Given] = None
     """Name of an environment variable of the sidecar."""
-    file: str | None = None
+    file: Annotated[str | None, Given] = None
     """Absolute path of a file that holds the secret alone; one newline at its end is not part of it."""
 
     @model_validator(mode="before")

@@ -17,6 +17,16 @@ DURATION_PATTERN = rf"^{_NUMBER}({'|'.join(_SECONDS)})$"
 SIZE_PATTERN = rf"^{_NUMBER}({'|'.join(_BYTES)})$"
 
 
+def _given(value: Any) -> Any:
+    if value is None:
+        raise ValueError("has no value; give it one, or remove the key")
+    return value
+
+
+Given = BeforeValidator(_given)
+"""For what may be left out: a key without a value (`basic:`) is an error, not the same as no key."""
+
+
 def parse_duration(text: Any) -> timedelta:
     """`30d`, `1.5s`, `250ms` -> a timedelta above zero.
 
@@ -64,3 +74,20 @@ Size = Annotated[
     WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN, "examples": ["2GiB", "512MiB"]}),
     Field(gt=0),
 ]
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest text that `parse_duration` reads as `value`."""
+    for unit in ("d", "h", "m", "s"):
+        count = value.total_seconds() / _SECONDS[unit]
+        if count >= 1 and count == int(count):
+            return f"{int(count)}{unit}"
+    return f"{value.total_seconds():g}s"
+
+
+def format_size(value: int) -> str:
+    """The shortest text that `parse_size` reads as `value` bytes."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if value >= _BYTES[unit] and value % _BYTES[unit] == 0:
+            return f"{value // _BYTES[unit]}{unit}"
+    return f"{value}B"

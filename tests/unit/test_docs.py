@@ -1,18 +1,15 @@
 """The documentation names what there is: every key, every metric, every command."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel
 
 from sidecar.cli.main import cli
-from sidecar.config import SecretRef, loads
-from sidecar.config.model import Config
+from sidecar.config import loads
+from sidecar.config.starter import reference
 from sidecar.errors import ConfigError
 from sidecar.events.metrics import EventMetrics
 
@@ -20,24 +17,14 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
-def keys(model: Any, path: str = "") -> Iterator[str]:
-    """Every key of pipeline.yaml that holds a value."""
-    for name, info in model.model_fields.items():
-        key = f"{path}{info.alias or name}"
-        inner = [
-            kind for kind in (info.annotation, *getattr(info.annotation, "__args__", ())) if isinstance(kind, type)
-        ]
-        section = next((kind for kind in inner if issubclass(kind, BaseModel) and kind is not SecretRef), None)
-        if section:
-            yield from keys(section, f"{key}.")
-        else:
-            yield key
-
-
-def test_every_key_of_the_configuration_is_documented() -> None:
-    text = (DOCS / "configuration.md").read_text()
-    missing = [key for key in keys(Config) if f"`{key}`" not in text and f"`.{key.rpartition('.')[2]}`" not in text]
-    assert missing == []
+def test_the_reference_of_the_configuration_is_the_generated_one(*, update_golden: bool) -> None:
+    page = DOCS / "configuration.md"
+    head, _, rest = page.read_text().partition("<!-- keys -->\n")
+    there, end, tail = rest.partition("<!-- /keys -->")
+    if update_golden:
+        page.write_text(f"{head}<!-- keys -->\n{reference()}{end}{tail}")
+    else:
+        assert there == reference(), "make test ARGS='tests/unit/test_docs.py --update-golden' writes it again"
 
 
 def test_every_metric_is_documented() -> None:

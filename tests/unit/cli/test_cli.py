@@ -28,7 +28,7 @@ from sidecar.errors import (
 from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
-COMMANDS = {"apply", "demo", "render-config", "run"}
+COMMANDS = {"apply", "demo", "init", "render-config", "run", "schema", "validate"}
 SECRET = "hunter2"
 
 
@@ -401,3 +401,34 @@ def test_run_keeps_trying_and_ends_when_it_is_asked_to(tmp_path: Path, kubeconfi
     lines = [json.loads(line) for line in text.splitlines()]
     assert lines[-1]["message"] == "stopped"
     assert {line["level"] for line in lines} == {"info", "warning"}
+
+
+def test_init_writes_a_file_that_validate_accepts_and_replaces_none(tmp_path: Path) -> None:
+    file = str(tmp_path / "pipeline.yaml")
+    runner = CliRunner()
+    assert runner.invoke(cli, ["init", "-o", file]).exit_code == 0
+    assert runner.invoke(cli, ["validate", "-c", file]).output == f"{file}: fine\n"
+    again = runner.invoke(cli, ["init", "-o", file])
+    assert again.exit_code == 1
+    assert "is there already" in again.output
+    assert runner.invoke(cli, ["init", "-o", file, "--force"]).exit_code == 0
+    assert runner.invoke(cli, ["init", "-o", "-"]).output == Path(file).read_text()
+
+
+def test_validate_tells_scripts_where_each_problem_is(tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text("cluster: c\nopensearch: {url: http://h}\nevents: {retian: 30d}\n")
+    result = CliRunner().invoke(cli, ["validate", "-c", str(file), "--output", "json"])
+    assert result.exit_code == 2
+    assert json.loads(result.output) == {
+        "file": str(file),
+        "problems": [{"line": 3, "column": 10, "path": "events.retian", "text": 'unknown key; did you mean "retain"?'}],
+    }
+    file.write_text("cluster: c\nopensearch: {url: http://h}\n")
+    result = CliRunner().invoke(cli, ["validate", "-c", str(file), "--output", "json"])
+    assert (result.exit_code, json.loads(result.output)["problems"]) == (0, [])
+
+
+def test_schema_prints_one() -> None:
+    result = CliRunner().invoke(cli, ["schema"])
+    assert json.loads(result.output)["required"] == ["cluster", "opensearch"]
