@@ -142,40 +142,59 @@ def schema() -> None:
 @click.option("-o", "--output", metavar="DIR", help="Write all files below this folder.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if DIR is not what the YAML says.")
 @click.option("--stdout", "name", metavar="NAME", help="Print one file, such as fluent-bit.yaml, and write nothing.")
-def render_config(config_file: str, output: str | None, name: str | None, *, check: bool) -> None:
+@click.option("--diff", "other", metavar="DIR", help="Print what differs from the files in this folder; write nothing.")
+@click.option(
+    "--verify", is_flag=True, help="First start the fluent-bit on PATH with it, harmlessly; exit 1 if it can't."
+)
+def render_config(
+    config_file: str, output: str | None, name: str | None, other: str | None, *, check: bool, verify: bool
+) -> None:
     """Write what pipeline.yaml means: the Fluent Bit configuration and the index templates.
 
     The same file gives the same bytes. Neither Kubernetes nor OpenSearch is asked.
 
     \b
     Examples:
-      sidecar render-config -c pipeline.yaml -o rendered
+      sidecar render-config -c pipeline.yaml -o rendered --verify
       sidecar render-config -c pipeline.yaml -o rendered --check
+      sidecar render-config -c pipeline.yaml --diff /run/fluent-sidecar/current
       sidecar render-config -c pipeline.yaml --stdout fluent-bit.yaml
     """  # noqa: D301 - see above
-    from sidecar.agent.output import difference, write_tree  # noqa: PLC0415 - see the module
-    from sidecar.config import load  # noqa: PLC0415
-    from sidecar.errors import RenderError  # noqa: PLC0415
+    from sidecar.config import load  # noqa: PLC0415 - see the module
     from sidecar.render import render  # noqa: PLC0415
 
     # An empty DIR is a shell variable that isn't set; it doesn't mean the current folder.
-    if bool(output) == bool(name) or (check and not output):
-        raise click.UsageError("Say either -o DIR (with or without --check) or --stdout NAME.")
-    files = render(load(config_file))
+    wanted = [bool(output), bool(name), bool(other)].count(True)
+    if wanted > 1 or (check and not output) or (not wanted and not verify):
+        raise click.UsageError(
+            "Say one of -o DIR (with or without --check), --stdout NAME and --diff DIR, or --verify."
+        )
+    config = load(config_file)
+    files = render(config)
+    if verify:
+        from sidecar.agent.trial import verify as try_it  # noqa: PLC0415 - starts a process
+
+        click.echo(f"Fluent Bit {try_it(config)} starts with it", err=bool(name or other))
     if name:
         if name not in files:
             raise click.UsageError("\n  ".join([f"There is no file {name!r}; there are", *files]))
         click.echo(files[name], nl=False)
+    elif output or other:
+        _write_or_compare(config_file, Path(output or other or ""), files, check=check, write=bool(output))
+
+
+def _write_or_compare(config_file: str, folder: Path, files: dict[str, str], *, check: bool, write: bool) -> None:
+    from sidecar.agent.output import difference, write_tree  # noqa: PLC0415 - see the module
+    from sidecar.errors import RenderError  # noqa: PLC0415
+
+    if write and not check:
+        changed = write_tree(folder, files)
+        click.echo(f"{folder}: {len(files)} files, {len(changed)} changed")
         return
-    folder = Path(output or "")
-    if check:
-        diff = difference(folder, files)
-        click.echo(diff, nl=False)
-        if diff:
-            raise RenderError(f"{folder} is not what {config_file} says", hint="without --check it is written again")
-        return
-    changed = write_tree(folder, files)
-    click.echo(f"{folder}: {len(files)} files, {len(changed)} changed")
+    diff = difference(folder, files)
+    click.echo(diff, nl=False)
+    if diff and check:
+        raise RenderError(f"{folder} is not what {config_file} says", hint="without --check it is written again")
 
 
 @cli.command(short_help="Put the index templates in place in OpenSearch.")

@@ -13,7 +13,7 @@ from sidecar.render.layout import FLUENT_BIT_FILE
 from sidecar.render.policies import policies
 from sidecar.render.templates import index_templates
 
-__all__ = ["MANIFEST", "render"]
+__all__ = ["MANIFEST", "render", "to_yaml"]
 
 MANIFEST = "manifest.json"
 
@@ -25,7 +25,7 @@ def render(config: Config) -> dict[str, str]:
 
     The last is the manifest: the SHA-256 of every other file, the version, and the hash of the configuration.
     """
-    files = {FLUENT_BIT_FILE: _yaml(fluent_bit(config))}
+    files = {FLUENT_BIT_FILE: to_yaml(fluent_bit(config))}
     for name, template in index_templates(config).items():
         files[f"opensearch/index-templates/{name}.json"] = _json(template)
     for name, policy in policies(config).items():
@@ -60,5 +60,6 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, indentless=False)
 
 
-def _yaml(content: dict[str, Any]) -> str:
+def to_yaml(content: dict[str, Any]) -> str:
+    """A configuration as the text of its file."""
     return _HEADER + yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**20)

@@ -114,11 +114,14 @@ def test_as_a_module(words: list[str]) -> None:
     [
         (["nope"], "Error: No such command 'nope'."),
         (["render-config", "--nope"], "Error: No such option"),
-        (["render-config"], "Error: Say either -o DIR (with or without --check) or --stdout NAME."),
-        (["render-config", "-o", "a", "--stdout", "b"], "Error: Say either -o DIR"),
-        (["render-config", "--check"], "Error: Say either -o DIR"),
-        (["render-config", "--check", "--stdout", "b"], "Error: Say either -o DIR"),
-        (["render-config", "-o", ""], "Error: Say either -o DIR"),
+        (
+            ["render-config"],
+            "Error: Say one of -o DIR (with or without --check), --stdout NAME and --diff DIR, or --verify.",
+        ),
+        (["render-config", "-o", "a", "--stdout", "b"], "Error: Say one of -o DIR"),
+        (["render-config", "--check"], "Error: Say one of -o DIR"),
+        (["render-config", "--check", "--stdout", "b"], "Error: Say one of -o DIR"),
+        (["render-config", "-o", ""], "Error: Say one of -o DIR"),
         (["run", "--log-format", "xml"], "Error: Invalid value for '--log-format': 'xml' is not one of"),
         (["apply", "extra"], "Error: Got unexpected extra argument (extra)"),
     ],
@@ -432,3 +435,15 @@ def test_validate_tells_scripts_where_each_problem_is(tmp_path: Path) -> None:
 def test_schema_prints_one() -> None:
     result = CliRunner().invoke(cli, ["schema"])
     assert json.loads(result.output)["required"] == ["cluster", "opensearch"]
+
+
+def test_diff_shows_what_differs_from_another_folder_and_is_no_failure(tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text("cluster: c\nopensearch: {url: http://h}\n")
+    runner = CliRunner()
+    runner.invoke(cli, ["render-config", "-c", str(file), "-o", str(tmp_path / "there")])
+    assert runner.invoke(cli, ["render-config", "-c", str(file), "--diff", str(tmp_path / "there")]).output == ""
+    file.write_text("cluster: c\nopensearch: {url: http://h}\nfluentbit: {port: 2222}\n")
+    result = runner.invoke(cli, ["render-config", "-c", str(file), "--diff", str(tmp_path / "there")])
+    assert result.exit_code == 0
+    assert "-  http_port: 2020\n+  http_port: 2222\n" in result.output

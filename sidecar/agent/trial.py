@@ -1,0 +1,85 @@
+"""Start a real Fluent Bit on a harmless copy of the configuration: does it come up, and without an error?"""
+
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from sidecar.config import Config
+from sidecar.errors import RenderError
+from sidecar.render import to_yaml
+from sidecar.render.fluentbit import fluent_bit
+from sidecar.render.trial import harmless
+
+_START_SECONDS = 15.0
+_STOP_SECONDS = 10.0
+_MOST_LINES = 8
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def verify(config: Config, *, program: str = "fluent-bit") -> str:
+    """Try the Fluent Bit configuration of `config`.
+
+    Returns:
+        The version that was tried with.
+
+    Raises:
+        RenderError: There is no such program, or it does not start with it; with its own words.
+    """
+    path = shutil.which(program)
+    if path is None:
+        raise RenderError(f"{program} is not on PATH", hint=f"install Fluent Bit {config.fluentbit.version} or newer")
+    with tempfile.TemporaryDirectory(prefix="fluent-sidecar-trial-") as folder:
+        for name in ("chunks", "input"):
+            (Path(folder) / name).mkdir()
+        file = Path(folder) / "fluent-bit.yaml"
+        port = _free_port()
+        file.write_text(to_yaml(harmless(fluent_bit(config), folder, port)))
+        return _try(path, file, port)
+
+
+def _try(program: str, file: Path, port: int) -> str:
+    log = file.with_name("log")
+    with log.open("wb") as stream:
+        process = subprocess.Popen(  # noqa: S603 - the program that the user has
+            [program, "-c", str(file)], stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
+        )
+    try:
+        up = _comes_up(process, port)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+    # A missing parser, for one, is an error line of a Fluent Bit that comes up.
+    errors = [line.strip() for line in text.splitlines() if "[error]" in line]
+    if not up or errors:
+        last = errors or [line for line in text.splitlines() if line.strip()]
+        raise RenderError("Fluent Bit does not start with this configuration:\n" + "\n".join(last[-_MOST_LINES:]))
+    version = re.search(r"Fluent Bit v(\S+)", text)
+    return version[1] if version else "unknown"
+
+
+def _comes_up(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with _OPENER.open(f"http://127.0.0.1:{port}/api/v1/uptime", timeout=2):
+                return True
+        except OSError:
+            time.sleep(0.1)
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
