@@ -25,7 +25,7 @@ from tests.support.process import Process
 
 T = TypeVar("T")
 
-UNIT_SECONDS = 10
+UNIT_SECONDS = 60
 _PARTS = pytest.StashKey[Parts]()
 _COMPLAINTS = pytest.StashKey[list[str]]()
 

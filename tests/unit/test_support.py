@@ -506,7 +506,7 @@ def test_a_session_names_the_groups_that_did_not_run(tmp_path: Path) -> None:
             def test_c(api_server): pass
             def test_d(kubernetes_kubeconfig): pass
             def test_kind(): not_run("kind", "no Docker")
-            def test_unit(request): assert request.node.get_closest_marker("timeout").args == (10,)
+            def test_unit(request): assert request.node.get_closest_marker("timeout").args == (60,)
             @pytest.mark.timeout(99)
             def test_slow(request): assert request.node.get_closest_marker("timeout").args == (99,)
         """)
