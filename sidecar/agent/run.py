@@ -28,7 +28,7 @@ from sidecar.render.templates import index_templates
 log = logging.getLogger(__name__)
 
 _COMMIT_SECONDS = 0.2
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 2.0
 
 
 class Agent:
@@ -94,6 +94,8 @@ class Agent:
                 ("templates", self._prepare_opensearch),
                 ("confirm", self._confirm),
             ):
+                if self.stopping.is_set():
+                    break
                 self._threads.append(threading.Thread(target=self._guarded, args=(name, part), name=name, daemon=True))
                 self._threads[-1].start()
             self.stopping.wait()

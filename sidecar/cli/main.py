@@ -82,7 +82,9 @@ def init(output: str, *, force: bool) -> None:
         click.echo(starter(), nl=False)
         return
     path = Path(output)
-    if path.exists() and not force:
+    if not output or output.endswith("/") or path.is_dir():
+        raise click.UsageError(f"-o wants a file, and {output!r} is none.")
+    if (path.exists() or path.is_symlink()) and not force:
         raise SidecarError(f"{output} is there already", hint="--force replaces it, -o FILE writes another one")
     write_file(path, starter())
     click.echo(f"{output}: written. Set cluster and opensearch.url, then: sidecar validate -c {output}")

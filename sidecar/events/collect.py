@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sidecar.errors import JournalError, KubernetesError, OpenSearchError, ResourceExpired, SidecarError
 from sidecar.events.backoff import Backoff
-from sidecar.events.journal import Journal
+from sidecar.events.journal import Journal, Position
 from sidecar.events.metrics import EventMetrics
 from sidecar.events.record import Record, Recorder
 from sidecar.kube import ApiServer, Watch, pages
@@ -97,6 +97,7 @@ class Collector:
         listed = missing = 0
         version = ""
         lookup = True
+        position = self._journal.position
         for page in pages(self._api, EVENTS_PATH):
             records = [self._recorder.record(item) for item in page.items]
             absent = self._absent(records) if lookup else None
@@ -106,27 +107,19 @@ class Collector:
                 lookup, absent = False, records
             listed, missing, version = listed + len(records), missing + len(absent), page.resource_version
             self._metrics.received.labels("list").inc(len(records))
-            self._append(absent, None)
+            # A crash before the first list has ended: the next start lists all again, and then watches from here. All
+            # pages of a list have the same resourceVersion.
+            first = page.resource_version if position is None else None
+            self._append(absent, first)
             if self._stopping.is_set():
                 return ""
         self._metrics.lists.labels(self._cause).inc()
         log.info("listed %d events, %d of them new", listed, missing)
         self.synced.set()
-        if self._cause == "start" and (earlier := self._earlier(version)):
+        if self._cause == "start" and (earlier := _earlier(position, version)):
             return earlier
         self._append([], version)
         return version
-
-    def _earlier(self, listed: str) -> str:
-        """The position of the last run, from where to watch while the history may reach it; else empty."""
-        position = self._journal.position
-        if not position or time.time() - position.time > _HISTORY_SECONDS:
-            return ""
-        # One beyond the list's is of another cluster, or of one that was restored: a watch would wait silently for it.
-        if not 0 <= _number(position.resource_version) <= _number(listed):
-            return ""
-        log.info("watching from resourceVersion %s, where the last run ended", position.resource_version)
-        return position.resource_version
 
     def _follow(self) -> None:
         """One watch, from the last resourceVersion on."""
@@ -206,6 +199,17 @@ class Collector:
 
     def _pause(self, seconds: float) -> None:
         self._stopping.wait(seconds)
+
+
+def _earlier(position: Position | None, listed: str) -> str:
+    """The position of the last run, from where to watch while the history may reach it; else empty."""
+    if not position or time.time() - position.time > _HISTORY_SECONDS:
+        return ""
+    # One beyond the list's is of another cluster, or of one that was restored: a watch would wait silently for it.
+    if not 0 <= _number(position.resource_version) <= _number(listed):
+        return ""
+    log.info("watching from resourceVersion %s, where the last run ended", position.resource_version)
+    return position.resource_version
 
 
 class _Probe:

@@ -147,6 +147,9 @@ class Journal:
         """Somebody removed the file that is written to; what is in it is lost, so the position must not move."""
         with self._lock:
             make_folder(self._folder)
+            if not same_file(self._owner, self._folder / _LOCK):  # the lock went with its folder
+                before, self._owner = self._owner, _own(self._folder / _LOCK)
+                os.close(before)
             while self._active.is_gone():  # the one made ahead may have gone too
                 self._roll()
             self._removed = True
@@ -228,7 +231,7 @@ class _Segment:
 
     def is_gone(self) -> bool:
         with self._lock:
-            return self._file >= 0 and os.fstat(self._file).st_nlink == 0
+            return self._file >= 0 and not same_file(self._file, self.path)
 
     def sync(self) -> None:
         with self._lock:
@@ -254,6 +257,16 @@ def _own(path: Path) -> int:
             f"journal: another sidecar uses {path.parent}", hint="stop it, or give this one a paths.state of its own"
         ) from None
     return handle
+
+
+def same_file(handle: int, path: Path) -> bool:
+    """Whether a path still leads to an open file: not so once it, or a folder above it, was removed or renamed."""
+    try:
+        there = path.stat()
+    except OSError:
+        return False
+    here = os.fstat(handle)
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
 
 
 def make_folder(folder: Path) -> None:

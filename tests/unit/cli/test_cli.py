@@ -447,3 +447,10 @@ def test_diff_shows_what_differs_from_another_folder_and_is_no_failure(tmp_path:
     result = runner.invoke(cli, ["render-config", "-c", str(file), "--diff", str(tmp_path / "there")])
     assert result.exit_code == 0
     assert "-  http_port: 2020\n+  http_port: 2222\n" in result.output
+
+
+@pytest.mark.parametrize("output", ["", ".", "/", "new/"])
+def test_init_wants_a_file(output: str) -> None:
+    result = CliRunner().invoke(cli, ["init", "-o", output, "--force"])
+    assert result.exit_code == 2
+    assert "-o wants a file" in result.output

@@ -144,6 +144,18 @@ def test_while_opensearch_is_unreachable_the_whole_list_is_journaled(tmp_path: P
         run.wait(3, 4)
 
 
+def test_a_crash_within_the_first_list_does_not_lose_the_history_since(tmp_path: Path) -> None:
+    server = FakeKubernetes([listing([event(1)], 3, "more"), lambda exchange: exchange.hang()], [changes()])
+    with Collecting(tmp_path, server) as collecting:
+        collecting.wait(1)
+        collecting.wait_position("3")
+        server._over.set()
+    server = FakeKubernetes([listing([event(9)], 9)], [changes(event(4), event(9))])
+    with Collecting(tmp_path, server) as collecting:
+        collecting.wait(1, 9, 4, 9)
+    assert server.asked(watch=True)[0]["resourceVersion"] == "3"
+
+
 def test_an_opensearch_that_does_not_answer_is_asked_once_a_list(tmp_path: Path) -> None:
     known = Known()
     known.down = True

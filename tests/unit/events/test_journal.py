@@ -467,6 +467,25 @@ def test_a_second_sidecar_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path, cap=CAP).close()
 
 
+def test_a_folder_that_is_renamed_is_noticed_and_its_lock_taken_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    journal = Journal(folder, cap=CAP)
+    journal.append([b"{}\n"], resource_version="1")
+    folder.rename(tmp_path / "away")
+    folder.mkdir()
+    with pytest.raises(JournalError, match="was removed while it was written to"):
+        journal.commit()
+    assert journal.position is None, "not past what is lost"
+    with pytest.raises(JournalError, match="is read again"):
+        journal.append([b"{}\n"])
+    journal.append([b'{"again":1}\n'], resource_version="1")
+    journal.commit()
+    assert b"".join(segment.read_bytes() for segment in journal.segments()) == b'{"again":1}\n'
+    with pytest.raises(JournalError, match="another sidecar uses"):
+        Journal(folder, cap=CAP)
+    journal.close()
+
+
 def test_a_segment_that_is_removed_while_it_is_written_to_is_noticed(tmp_path: Path) -> None:
     journal = Journal(tmp_path, cap=CAP)
     journal.append([b"{}\n"], resource_version="1")
