@@ -3,20 +3,23 @@
 import re
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from sidecar.agent.child import running
 from sidecar.config import Config
 from sidecar.errors import RenderError
 from sidecar.render import to_yaml
 from sidecar.render.fluentbit import fluent_bit
 from sidecar.render.trial import harmless
 
+if TYPE_CHECKING:
+    import subprocess
+
 _START_SECONDS = 15.0
-_STOP_SECONDS = 10.0
 _MOST_LINES = 8
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -44,19 +47,8 @@ def verify(config: Config, *, program: str = "fluent-bit") -> str:
 
 def _try(program: str, file: Path, port: int) -> str:
     log = file.with_name("log")
-    with log.open("wb") as stream:
-        process = subprocess.Popen(  # noqa: S603 - the program that the user has
-            [program, "-c", str(file)], stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
-        )
-    try:
+    with running([program, "-c", str(file)], log) as process:
         up = _comes_up(process, port)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
     # A missing parser, for one, is an error line of a Fluent Bit that comes up.
     errors = [line.strip() for line in text.splitlines() if "[error]" in line]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import urllib3
 
+from sidecar.agent import child
 from sidecar.errors import DemoError
 
 # Told what happens now, in a few words, and the fraction that is done: 0 to 1, or None where nobody can know.
@@ -16,7 +17,6 @@ Progress = Callable[[str, float | None], None]
 
 LOG_LINES = 12
 POLL_SECONDS = 0.25
-_STOP_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -86,20 +86,8 @@ def when_killed(command: Sequence[str]) -> Iterator[None]:
 @contextmanager
 def running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command until the block is left or this process is killed, with its output in a file."""
-    with log.open("wb") as stream:
-        process = subprocess.Popen(  # noqa: S603 - the command is ours
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
-        )
-    try:
-        with when_killed(["kill", str(process.pid)]):
-            yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    with child.running(command, log) as process, when_killed(["kill", str(process.pid)]):
+        yield process
 
 
 def wait_until_healthy(

@@ -6,10 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.support.apiserver import ApiServer
-from tests.support.events import create_events
+from tests.support.events import Truth, create_events
 from tests.support.pipeline import Pipeline
 from tests.support.process import Process
 from tests.support.waiting import free_port, unique_name, wait_until
+
+
+def _all_arrive_once(pipeline: Pipeline, namespace: str, truth: Truth, sidecar: Process) -> None:
+    def wrong() -> tuple[list[str], list[str], list[str]]:
+        return truth.compare([document["id"] for document in pipeline.documents(namespace)])
+
+    wait_until(lambda: not wrong()[0], 60, lambda: f"all arrive; {sidecar}", interval=0.5)
+    assert wrong() == ([], [], [])
 
 
 def test_without_permission_to_list_events_it_says_so_and_goes_on_when_it_has_it(
@@ -33,7 +41,7 @@ def test_without_permission_to_list_events_it_says_so_and_goes_on_when_it_has_it
 
 
 def test_events_wait_for_an_opensearch_that_is_away(
-    tmp_path: Path, kubernetes_kubeconfig: Path, start_process: Callable[..., Process]
+    tmp_path: Path, kubernetes_kubeconfig: Path, namespace: str, start_process: Callable[..., Process]
 ) -> None:
     pipeline = Pipeline(
         tmp_path,
@@ -43,7 +51,7 @@ def test_events_wait_for_an_opensearch_that_is_away(
     )
 
     sidecar = pipeline.start_sidecar("--log-format", "text")
-    create_events(kubernetes_kubeconfig, unique_name("away"), 50)
+    create_events(kubernetes_kubeconfig, namespace, 50)
 
     wait_until(lambda: pipeline.metric("sidecar_events_journaled_total") >= 50, 30, "events are journaled all the same")
     assert "can't be reached" in sidecar.output()
@@ -68,13 +76,7 @@ def test_a_compacted_history_loses_nothing(
         sidecar.restart()
     truth.update(create_events(api_server.kubeconfig, namespace, 100, first=1000))
 
-    wait_until(
-        lambda: not truth.compare([d["id"] for d in pipeline.documents(namespace)])[0],
-        60,
-        lambda: f"all arrive; {sidecar}",
-        interval=0.5,
-    )
-    assert truth.compare([d["id"] for d in pipeline.documents(namespace)]) == ([], [], [])
+    _all_arrive_once(pipeline, namespace, truth, sidecar)
     assert pipeline.metric("sidecar_events_lists_total") >= 1
     pipeline.clean()
 
@@ -90,11 +92,5 @@ def test_an_api_server_that_restarts_is_watched_again(
     api_server.restart_apiserver(kill=True)  # by SIGTERM it waits a minute for open watches
     truth.update(create_events(api_server.kubeconfig, namespace, 50, first=50, updates=lambda _number: 1))
 
-    wait_until(
-        lambda: not truth.compare([d["id"] for d in pipeline.documents(namespace)])[0],
-        60,
-        lambda: f"all arrive; {sidecar}",
-        interval=0.5,
-    )
-    assert truth.compare([d["id"] for d in pipeline.documents(namespace)]) == ([], [], [])
+    _all_arrive_once(pipeline, namespace, truth, sidecar)
     pipeline.clean()

@@ -10,7 +10,7 @@ from tests.support.fakes.tls import Certificate, make_certificate
 from tests.support.pipeline import Pipeline
 from tests.support.process import Process
 from tests.support.secure import secured
-from tests.support.waiting import unique_name, wait_until
+from tests.support.waiting import wait_until
 
 PASSWORD = 's3c}$ret ${HOME} "%d\\'
 
@@ -38,6 +38,7 @@ def test_both_take_credentials_and_ca_and_nobody_shows_the_password(
     secure_url: str,
     certificate: Certificate,
     kubernetes_kubeconfig: Path,
+    namespace: str,
     fluent_bit: Path,
     start_process: Callable[..., Process],
     monkeypatch: pytest.MonkeyPatch,
@@ -52,7 +53,6 @@ def test_both_take_credentials_and_ca_and_nobody_shows_the_password(
     )
     sidecar = pipeline.start_sidecar("--log-format", "text")
     shipper = pipeline.start_fluent_bit(fluent_bit)
-    namespace = unique_name("secure")
 
     truth = create_events(kubernetes_kubeconfig, namespace, 200)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.events import Truth, create_events
 from tests.support.pipeline import Pipeline
 from tests.support.process import Process
-from tests.support.waiting import unique_name, wait_until
+from tests.support.waiting import wait_until
 
 EVENTS, UPDATED, UPDATES = 5000, 1000, 3
 
@@ -40,9 +40,12 @@ def _arrived(pipeline: Pipeline, namespace: str, truth: Truth, seconds: float) -
 
 
 def test_every_version_arrives_once_although_both_are_killed_twice(
-    pipeline: Pipeline, kubernetes_kubeconfig: Path, fluent_bit: Path, record_property: Callable[[str, object], None]
+    pipeline: Pipeline,
+    kubernetes_kubeconfig: Path,
+    namespace: str,
+    fluent_bit: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    namespace = unique_name("spine")
     sidecar = pipeline.start_sidecar()
     shipper = pipeline.start_fluent_bit(fluent_bit)
     truth = Truth()
@@ -79,9 +82,9 @@ def test_without_fluent_bit_the_sidecar_sends_the_same_documents(
     opensearch_url: str,
     kubernetes_kubeconfig: Path,
     start_process: Callable[..., Process],
+    namespace: str,
     fluent_bit: Path,
 ) -> None:
-    namespace = unique_name("same")
     truth = create_events(kubernetes_kubeconfig, namespace, 300, updates=lambda number: number % 2)
     held = []
     for name in ("shipped", "sent"):
@@ -109,9 +112,8 @@ def test_without_fluent_bit_the_sidecar_sends_the_same_documents(
 
 
 def test_it_stops_within_five_seconds_and_leaves_nothing_half_written(
-    pipeline: Pipeline, kubernetes_kubeconfig: Path
+    pipeline: Pipeline, kubernetes_kubeconfig: Path, namespace: str
 ) -> None:
-    namespace = unique_name("stop")
     sidecar = pipeline.start_sidecar()
     writer = threading.Thread(target=create_events, args=(kubernetes_kubeconfig, namespace, 1000))
     writer.start()
