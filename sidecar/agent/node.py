@@ -33,6 +33,7 @@ class Node:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._files = render(config)
         self._layout = Layout.of(config)
         self._fluent_bit = FluentBit(config.fluentbit.port)
 
@@ -43,14 +44,13 @@ class Node:
             RenderError: Something can't be written.
             SecretError: A credential can't be read.
         """
-        files = render(self._config)
         self._credentials()  # One that can't be read is told before anything is written.
-        name = hashlib.sha256(files[MANIFEST].encode()).hexdigest()[:12]
+        name = hashlib.sha256(self._files[MANIFEST].encode()).hexdigest()[:12]
         folder = Path(self._layout.rendered)
         try:
             for path in (*self._layout.state_folders, self._layout.rendered, self._layout.environment):
                 make_folder(Path(path))
-            write_tree(folder / name, files)
+            write_tree(folder / name, self._files)
             current = Path(self._layout.current)
             before = current.readlink().name if current.is_symlink() else name
             switch_link(current, f"{folder.name}/{name}")
@@ -103,7 +103,7 @@ class Node:
 
     def _mark(self) -> str:
         """Of everything that Fluent Bit takes from these files; a digest, because a password is in it."""
-        text = json.dumps({**self._credentials(), **self._address(), "files": render(self._config)[MANIFEST]})
+        text = json.dumps({**self._credentials(), **self._address(), "files": self._files[MANIFEST]})
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _address(self) -> dict[str, str]:

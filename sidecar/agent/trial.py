@@ -2,14 +2,14 @@
 
 import re
 import shutil
-import socket
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.agent.child import running
+from sidecar.agent.fluentbit import FluentBit
+from sidecar.agent.ports import free_ports
 from sidecar.config import Config
 from sidecar.errors import RenderError
 from sidecar.render import to_yaml
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 15.0
 _MOST_LINES = 8
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def verify(config: Config, *, program: str = "fluent-bit") -> str:
@@ -40,7 +39,8 @@ def verify(config: Config, *, program: str = "fluent-bit") -> str:
         for name in ("chunks", "input"):
             (Path(folder) / name).mkdir()
         file = Path(folder) / "fluent-bit.yaml"
-        port = _free_port()
+        with free_ports(1) as (port,):
+            pass  # free again, for Fluent Bit
         file.write_text(to_yaml(harmless(fluent_bit(config), folder, port)))
         return _try(path, file, port)
 
@@ -60,18 +60,10 @@ def _try(program: str, file: Path, port: int) -> str:
 
 
 def _comes_up(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    fluent_bit = FluentBit(port)
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and process.poll() is None:
-        try:
-            with _OPENER.open(f"http://127.0.0.1:{port}/api/v1/uptime", timeout=2):
-                return True
-        except OSError:
-            time.sleep(0.1)
+        if fluent_bit.reload_count() is not None:
+            return True
+        time.sleep(0.1)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from sidecar.agent.ports import free_ports
 from sidecar.config import Config, load
 from sidecar.dev.cluster import NAMESPACE, WORKLOADS, Cluster, open_cluster
 from sidecar.dev.fluent_bit import FluentBitChoice, choose_fluent_bit, running_fluent_bit
@@ -129,16 +129,6 @@ def _pipeline(folder: Path, url: str) -> Path:
     path = folder / "pipeline.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
-
-
-@contextmanager
-def free_ports(count: int) -> Iterator[list[int]]:
-    """Ports that are free now, held until the block is left."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for entry in sockets:
-            entry.bind(("127.0.0.1", 0))
-        yield [entry.getsockname()[1] for entry in sockets]
 
 
 def _ship(

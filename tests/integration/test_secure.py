@@ -26,31 +26,38 @@ def secure_url(opensearch_url: str, certificate: Certificate) -> Iterator[str]:
         yield url
 
 
-def _settings(folder: Path, certificate: Certificate, password: str = PASSWORD) -> dict[str, object]:
-    secret = folder / "password"
-    secret.write_text(f"{password}\n")
-    basic = {"username": {"env": "TEST_OPENSEARCH_USER"}, "password": {"file": str(secret)}}
-    return {"opensearch": {"auth": {"basic": basic}, "tls": {"ca": str(certificate.file)}}}
-
-
-def test_both_take_credentials_and_ca_and_nobody_shows_the_password(
+@pytest.fixture
+def pipeline_with(
     tmp_path: Path,
     secure_url: str,
     certificate: Certificate,
     kubernetes_kubeconfig: Path,
-    namespace: str,
-    fluent_bit: Path,
     start_process: Callable[..., Process],
     monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[str], Pipeline]:
+    """Makes a pipeline whose password, in a file, is the given one."""
+
+    def make(password: str) -> Pipeline:
+        monkeypatch.setenv("TEST_OPENSEARCH_USER", "writer")
+        secret = tmp_path / "password"
+        secret.write_text(f"{password}\n")
+        basic = {"username": {"env": "TEST_OPENSEARCH_USER"}, "password": {"file": str(secret)}}
+        more = {"opensearch": {"auth": {"basic": basic}, "tls": {"ca": str(certificate.file)}}}
+        return Pipeline(
+            tmp_path, url=secure_url, kubeconfig=kubernetes_kubeconfig, start_process=start_process, more=more
+        )
+
+    return make
+
+
+def test_both_take_credentials_and_ca_and_nobody_shows_the_password(
+    tmp_path: Path,
+    pipeline_with: Callable[[str], Pipeline],
+    kubernetes_kubeconfig: Path,
+    namespace: str,
+    fluent_bit: Path,
 ) -> None:
-    monkeypatch.setenv("TEST_OPENSEARCH_USER", "writer")
-    pipeline = Pipeline(
-        tmp_path,
-        url=secure_url,
-        kubeconfig=kubernetes_kubeconfig,
-        start_process=start_process,
-        more=_settings(tmp_path, certificate),
-    )
+    pipeline = pipeline_with(PASSWORD)
     sidecar = pipeline.start_sidecar("--log-format", "text")
     shipper = pipeline.start_fluent_bit(fluent_bit)
 
@@ -72,21 +79,9 @@ def test_both_take_credentials_and_ca_and_nobody_shows_the_password(
 
 
 def test_a_wrong_password_is_said_and_mended_by_a_restart(
-    tmp_path: Path,
-    secure_url: str,
-    certificate: Certificate,
-    kubernetes_kubeconfig: Path,
-    start_process: Callable[..., Process],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, pipeline_with: Callable[[str], Pipeline]
 ) -> None:
-    monkeypatch.setenv("TEST_OPENSEARCH_USER", "writer")
-    pipeline = Pipeline(
-        tmp_path,
-        url=secure_url,
-        kubeconfig=kubernetes_kubeconfig,
-        start_process=start_process,
-        more=_settings(tmp_path, certificate, "wrong"),
-    )
+    pipeline = pipeline_with("wrong")
     sidecar = pipeline.start_sidecar("--log-format", "text", "--without-fluent-bit")
     wait_until(lambda: "refuses user and password (401)" in sidecar.output(), 20, lambda: f"it says so; {sidecar}")
     assert "check opensearch.auth" in sidecar.output()
