@@ -4,11 +4,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, Info, disable_created_metrics
 
 from sidecar import __version__
+from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.http import StatusServer
 from sidecar.agent.node import Node
 from sidecar.config import Config
@@ -19,11 +21,13 @@ from sidecar.events.confirm import GRACE_SECONDS, Confirmer
 from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.events.record import Recorder
+from sidecar.events.select import selected
 from sidecar.kube import ApiServer
+from sidecar.logs.parts import PodLogs
 from sidecar.opensearch import Client, Documents
 from sidecar.opensearch.apply import apply_templates, templates_in_place
 from sidecar.render.layout import Layout
-from sidecar.render.templates import index_templates
+from sidecar.render.templates import templates
 
 log = logging.getLogger(__name__)
 
@@ -66,16 +70,26 @@ class Agent:
         Info("sidecar_build", "Version.", registry=registry).info({"version": __version__})
         self._in_place = Gauge("sidecar_templates_in_place", "1 once the index templates are there.", registry=registry)
         agent = config.agent
+        self._pod_logs = self._pods_and_files(api, registry) if config.logs.enabled and fluent_bit else None
         # The port first, then the journal's lock: nothing is touched where another sidecar is at work.
         self._server = StatusServer(
-            agent.address, agent.port, registry, ready=lambda: True, alive=lambda: list(self._failed)
+            agent.address, agent.port, registry, ready=self._ready, alive=lambda: list(self._failed)
         )
         self._journal = Journal(Path(Layout.of(config).journal), cap=config.events.journal)
         self._node = Node(config)
+        if self._pod_logs:
+            self._pod_logs.prepare()
         self._node.prepare()
         documents = Documents(client)
         grace = GRACE_SECONDS if fluent_bit else 0.0
-        self.collector = Collector(api, Recorder(config), self._journal, documents, self._metrics)
+        self.collector = Collector(
+            api,
+            Recorder(config),
+            self._journal,
+            documents,
+            self._metrics,
+            chosen=partial(selected, events=config.events),
+        )
         self._confirmer = Confirmer(config, self._journal, documents, self._metrics, grace=grace)
 
     def run(self) -> None:
@@ -93,6 +107,7 @@ class Agent:
                 ("commit", self._commit),
                 ("templates", self._prepare_opensearch),
                 ("confirm", self._confirm),
+                *(self._pod_logs.parts if self._pod_logs else []),
             ):
                 if self.stopping.is_set():
                     break
@@ -107,8 +122,23 @@ class Agent:
             )
         log.info("stopped")
 
+    def _pods_and_files(self, api: ApiServer, registry: CollectorRegistry) -> PodLogs:
+        fluent_bit = FluentBit(self._config.fluentbit.port)
+        return PodLogs(
+            self._config,
+            api,
+            registry,
+            stopping=self.stopping,
+            reload=lambda: not fluent_bit.is_running() or fluent_bit.reload(),
+        )
+
+    def _ready(self) -> bool:
+        return self._pod_logs is None or self._pod_logs.ready()
+
     def _end(self) -> None:
         self.collector.stop()
+        if self._pod_logs:
+            self._pod_logs.stop()
         end = time.monotonic() + _STOP_SECONDS
         for thread in self._threads:
             # A request that hangs is left behind: all that it could do is harmless, and is done again.
@@ -168,11 +198,11 @@ class Agent:
                 return
 
     def _ensure_templates(self) -> None:
-        templates = index_templates(self._config)
+        wanted = templates(self._config)
         if self._config.opensearch.manage:
-            for change in apply_templates(self._client, templates):
-                log.info("index template %s: %s", change.name, change.action.value)
-        elif not templates_in_place(self._client, templates):
+            for change in apply_templates(self._client, wanted):
+                log.info("%s %s: %s", change.kind, change.name, change.action.value)
+        elif not templates_in_place(self._client, wanted):
             raise SidecarError(
                 "OpenSearch lacks the index templates, or has older ones",
                 hint="run `sidecar apply`, or set opensearch.manage",

@@ -13,7 +13,10 @@ from sidecar.agent.ports import free_ports
 from sidecar.config import Config
 from sidecar.errors import RenderError
 from sidecar.render import to_yaml
+from sidecar.render.filtering import settings
 from sidecar.render.fluentbit import fluent_bit
+from sidecar.render.layout import Layout
+from sidecar.render.lua import SETTINGS, scripts
 from sidecar.render.trial import harmless
 
 if TYPE_CHECKING:
@@ -36,13 +39,27 @@ def verify(config: Config, *, program: str = "fluent-bit") -> str:
     if path is None:
         raise RenderError(f"{program} is not on PATH", hint=f"install Fluent Bit {config.fluentbit.version} or newer")
     with tempfile.TemporaryDirectory(prefix="fluent-sidecar-trial-") as folder:
-        for name in ("chunks", "input"):
+        for name in ("chunks", "input", "state", "run"):
             (Path(folder) / name).mkdir()
+        _write_filter(config, Path(folder))
         file = Path(folder) / "fluent-bit.yaml"
         with free_ports(1) as (port,):
             pass  # free again, for Fluent Bit
         file.write_text(to_yaml(harmless(fluent_bit(config), folder, port)))
         return _try(path, file, port)
+
+
+def _write_filter(config: Config, folder: Path) -> None:
+    """The filter's files, with settings that name nothing outside `folder`."""
+    apart = config.model_copy(
+        update={"paths": config.paths.model_copy(update={"state": f"{folder}/state", "run": f"{folder}/run"})}
+    )
+    layout = Layout.of(apart)
+    Path(layout.filter_state).mkdir(parents=True)
+    for name, text in {**scripts(), SETTINGS: settings(apart, layout)}.items():
+        file = folder / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
 
 
 def _try(program: str, file: Path, port: int) -> str:

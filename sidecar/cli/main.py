@@ -213,10 +213,10 @@ def apply(config_file: str) -> None:
     from sidecar.config import load  # noqa: PLC0415 - see the module
     from sidecar.opensearch import connect  # noqa: PLC0415
     from sidecar.opensearch.apply import apply_templates  # noqa: PLC0415
-    from sidecar.render.templates import index_templates  # noqa: PLC0415
+    from sidecar.render.templates import templates  # noqa: PLC0415
 
     config = load(config_file)
-    for change in apply_templates(connect(config), index_templates(config)):
+    for change in apply_templates(connect(config), templates(config)):
         click.echo(f"index template {change.name}: {change.action.value}")
 
 

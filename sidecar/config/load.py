@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from sidecar.config.logs import PRESET_TAG, RULE_TAG
 from sidecar.config.model import Config, section_at
 from sidecar.config.secret import SecretRef
+from sidecar.config.section import Misfits
 from sidecar.config.show import shown
 from sidecar.config.source import Path, Source, dotted, read_source
 from sidecar.errors import ConfigError, Problem
@@ -19,8 +21,9 @@ _KINDS = {
     "string_type": "text",
     "bool_type": "true or false",
     "int_type": "a whole number",
-    "list_type": "a list",
+    "tuple_type": "a list",
     "dict_type": "a map",
+    "mapping_type": "a map",
     "model_type": "a map",
     "model_attributes_type": "a map",
 }
@@ -53,7 +56,7 @@ def loads(text: str, *, file: str = "pipeline.yaml") -> Config:
         except ValidationError as error:
             # `input` and `ctx` stay inside: an input could be a password in the wrong place.
             details = error.errors(include_url=False)
-            problems += [_problem(detail, source) for detail in details if detail["loc"] not in source.unread]
+            problems += [found for detail in details for found in _problems(detail, source)]
     if problems or config is None:
         raise ConfigError(file, problems)
     return config
@@ -81,8 +84,26 @@ def _text(file: str) -> str:
         raise ConfigError(file, [Problem(line, 1, "", "is not UTF-8 text")]) from None
 
 
-def _problem(detail: ErrorDetails, source: Source) -> Problem:
-    path: Path = tuple(detail["loc"])
+def _problems(detail: ErrorDetails, source: Source) -> list[Problem]:
+    path = _path(tuple(detail["loc"]))
+    error = detail.get("ctx", {}).get("error")
+    if isinstance(error, Misfits):
+        found = [((*path, *inner), text) for inner, text in error.found]
+        return [Problem(*source.place(at), dotted(at), text) for at, text in found if at not in source.unread]
+    return [] if path in source.unread else [_problem(detail, path, source)]
+
+
+def _path(loc: Path) -> Path:
+    """The path in the file: without what pydantic adds to say of which kind an item is, or that a key is meant."""
+    loc = loc[:-1] if loc[-1:] == ("[key]",) else loc
+    return tuple(
+        part
+        for before, part in zip((None, *loc), loc, strict=False)
+        if not (isinstance(before, int) and part in {PRESET_TAG, RULE_TAG})
+    )
+
+
+def _problem(detail: ErrorDetails, path: Path, source: Source) -> Problem:
     kind = detail["type"]
     if kind == "extra_forbidden":
         key, parent = str(path[-1]), path[:-1]
@@ -123,6 +144,7 @@ def _text_of(detail: ErrorDetails) -> str:
 
 def _not_one_of(expected: str, value: Any) -> str:
     allowed = expected.replace("'", "").replace(" or ", ", ").split(", ")
-    text = f"expected {', '.join(allowed[:-1])} or {allowed[-1]}, found {shown(value)}"
+    either = " or ".join(part for part in (", ".join(allowed[:-1]), allowed[-1]) if part)
+    text = f"expected {either}, found {shown(value)}"
     close = get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
     return f'{text}; did you mean "{close[0]}"?' if close else text

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from sidecar.config.model import Config
+from sidecar.config.section import models_in
 from sidecar.config.units import DURATION_PATTERN, SIZE_PATTERN, format_duration, format_size
 
 Json = dict[str, Any]
@@ -23,22 +24,20 @@ Json = dict[str, Any]
 def json_schema() -> Json:
     """The schema, draft 2020-12."""
     raw = Config.model_json_schema(by_alias=True)
-    models = {model.__name__: model for model in _models(Config)}
+    known = {model.__name__: model for model in models(Config)}
     for name, definition in {Config.__name__: raw, **raw["$defs"]}.items():
-        _describe(definition, models[name])
+        _describe(definition, known[name])
     raw["$defs"]["SecretRef"]["oneOf"] = [{"required": ["env"]}, {"required": ["file"]}]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pipeline.yaml of fluent-sidecar"}
     return head | {key: value for key, value in raw.items() if key != "title"}
 
 
-def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """A model and all those in it, each once."""
     seen = [model]
     for outer in seen:
         for info in outer.model_fields.values():
-            for kind in (info.annotation, *getattr(info.annotation, "__args__", ())):
-                if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in seen:
-                    seen.append(kind)
+            seen += [kind for kind in models_in(info.annotation) if kind not in seen]
     yield from seen
 
 
@@ -72,15 +71,18 @@ def _as_written(entry: Json, default: Any) -> Any:
     if entry.get("pattern") == DURATION_PATTERN:
         assert isinstance(default, timedelta)
         return format_duration(default)
-    return default
+    return list(default) if isinstance(default, tuple) else default
 
 
 @cache
 def field_texts(model: type[BaseModel]) -> dict[str, str]:
-    """The text below each field of a model, by the field's name."""
+    """The text below each field of a model, by the field's name; that of the model it comes from where it has none."""
+    texts: dict[str, str] = {}
+    for base in model.__bases__:
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            texts |= field_texts(base)
     body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
     assert isinstance(body, ast.ClassDef)
-    texts = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
             texts[field.target.id] = inspect.cleandoc(ast.literal_eval(text.value))

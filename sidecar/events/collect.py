@@ -7,7 +7,7 @@ runs the position in the journal tells from where to watch, so that versions in 
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from sidecar.errors import JournalError, KubernetesError, OpenSearchError, ResourceExpired, SidecarError
@@ -40,9 +40,17 @@ class Collector:
     """Lists and watches; use it from one thread, and `stop` it from any."""
 
     def __init__(
-        self, api: ApiServer, recorder: Recorder, journal: Journal, lookup: Lookup, metrics: EventMetrics
+        self,
+        api: ApiServer,
+        recorder: Recorder,
+        journal: Journal,
+        lookup: Lookup,
+        metrics: EventMetrics,
+        *,
+        chosen: Callable[[Any], bool] = lambda _event: True,
     ) -> None:
         self._api = api
+        self._chosen = chosen
         self._recorder = recorder
         self._journal = journal
         self._lookup = lookup
@@ -99,14 +107,14 @@ class Collector:
         lookup = True
         position = self._journal.position
         for page in pages(self._api, EVENTS_PATH):
-            records = [self._recorder.record(item) for item in page.items]
+            records = self._records(page.items)
             absent = self._absent(records) if lookup else None
             if absent is None:
                 # Unknown is as good as absent: an id that is there already is not written again. And a server that does
                 # not answer must not hold up every page: the list would expire.
                 lookup, absent = False, records
-            listed, missing, version = listed + len(records), missing + len(absent), page.resource_version
-            self._metrics.received.labels("list").inc(len(records))
+            listed, missing, version = listed + len(page.items), missing + len(absent), page.resource_version
+            self._metrics.received.labels("list").inc(len(page.items))
             # A crash before the first list has ended: the next start lists all again, and then watches from here. All
             # pages of a list have the same resourceVersion.
             first = page.resource_version if position is None else None
@@ -170,16 +178,22 @@ class Collector:
     def _take(self, changes: Iterable[Any]) -> str:
         """Journal what a watch showed; its last resourceVersion."""
         version = ""
-        records = []
+        shown = []
         for change in changes:
             metadata = change.item.get("metadata") if isinstance(change.item, dict) else None
             found = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
             version = found if found and isinstance(found, str) else version
             # A deleted Event (its hour is over) is no new version of it.
             if change.type in {"ADDED", "MODIFIED"}:
-                records.append(self._recorder.record(change.item))
-        self._metrics.received.labels("watch").inc(len(records))
-        return version if self._append(records, version or None) else ""
+                shown.append(change.item)
+        self._metrics.received.labels("watch").inc(len(shown))
+        return version if self._append(self._records(shown), version or None) else ""
+
+    def _records(self, items: Sequence[Any]) -> list[Record]:
+        """The records of the Events that are to go out."""
+        records = [self._recorder.record(item) for item in items if self._chosen(item)]
+        self._metrics.left_out.inc(len(items) - len(records))
+        return records
 
     def _append(self, records: Sequence[Record], version: str | None) -> bool:
         done = self._journal.append(

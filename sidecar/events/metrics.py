@@ -16,6 +16,7 @@ class EventMetrics:
             return Gauge(f"{_PREFIX}_{name}", text, registry=registry)
 
         self.received = counter("received", "Events that the API server sent, listed or watched.", "source")
+        self.left_out = counter("left_out", "Events that events.include or events.exclude leaves out.")
         self.journaled = counter("journaled", "Events written to the journal.")
         self.confirmed = counter("confirmed", "Events of the journal that are in OpenSearch.")
         self.resent = counter("resent", "Events that the sidecar sent itself, because they did not arrive in time.")

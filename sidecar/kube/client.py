@@ -182,7 +182,9 @@ def status_error(status: int, body: bytes, *, where: str, path: str) -> Kubernet
     if status == _UNAUTHORIZED:
         return KubernetesError(text, hint="the token or client certificate isn't accepted; is it expired?")
     if status == _FORBIDDEN:
-        return KubernetesError(text, hint="grant get, list and watch on events to this user or service account")
+        return KubernetesError(
+            text, hint=f"grant get, list and watch on {path.rpartition('/')[2]} to this user or service account"
+        )
     if status == _TOO_MANY or status >= _SERVER_ERROR:
         return KubernetesUnavailable(text)
     return KubernetesError(text)

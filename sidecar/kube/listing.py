@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.errors import KubernetesUnavailable
-from sidecar.kube.client import ApiServer
+from sidecar.kube.client import ApiServer, Params
 
 PAGE_ITEMS = 500
 
@@ -21,8 +21,22 @@ class Page:
     resource_version: str
 
 
-def pages(api: ApiServer, path: str, *, limit: int = PAGE_ITEMS) -> Iterator[Page]:
+def pages(
+    api: ApiServer,
+    path: str,
+    *,
+    limit: int = PAGE_ITEMS,
+    selector: Params | None = None,
+    resource_version: str = "",
+) -> Iterator[Page]:
     """The pages of a consistent list, one held at a time.
+
+    Args:
+        api: The API server.
+        path: Of the collection, such as `/api/v1/events`.
+        limit: Most items of a page.
+        selector: `fieldSelector` and `labelSelector`, where not everything is wanted.
+        resource_version: `0` takes what the server has in its cache: cheap for it, perhaps a moment old.
 
     Raises:
         ResourceExpired: The list took longer than the server keeps its state; begin again.
@@ -30,7 +44,9 @@ def pages(api: ApiServer, path: str, *, limit: int = PAGE_ITEMS) -> Iterator[Pag
     """
     token = ""
     while True:
-        answer = api.get(path, {"limit": limit, **({"continue": token} if token else {})})
+        # The server refuses a resourceVersion beside the token, which has its own.
+        state = {"continue": token} if token else {"resourceVersion": resource_version} if resource_version else {}
+        answer = api.get(path, {"limit": limit, **(selector or {}), **state})
         metadata, items = answer.get("metadata"), answer.get("items") or []
         if not (isinstance(metadata, dict) and metadata.get("resourceVersion") and isinstance(items, list)):
             raise KubernetesUnavailable(

@@ -11,7 +11,7 @@ from typing import Any, Self
 import urllib3
 
 from sidecar.errors import KubernetesError, KubernetesUnavailable
-from sidecar.kube.client import ApiServer, status_error
+from sidecar.kube.client import ApiServer, Params, status_error
 from sidecar.kube.decode import decode
 
 _SECONDS = (240, 290)
@@ -31,6 +31,8 @@ class Change:
 class Watch:
     """A watch from a resourceVersion on; iterate it once for lists of what arrived together.
 
+    `selector` holds `fieldSelector` and `labelSelector`, where not everything is wanted.
+
     Its end without an error is normal, after `seconds`: watch again from the last resourceVersion seen.
 
     Raises (while iterating):
@@ -38,7 +40,7 @@ class Watch:
         KubernetesError: See `ApiServer.get`.
     """
 
-    def __init__(self, api: ApiServer, path: str, resource_version: str) -> None:
+    def __init__(self, api: ApiServer, path: str, resource_version: str, *, selector: Params | None = None) -> None:
         self._where = f"Kubernetes at {api.url}"
         self._path = path
         self.seconds = seconds = random.randint(*_SECONDS)  # noqa: S311 - spreads the load, keeps no secret
@@ -47,6 +49,7 @@ class Watch:
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": seconds,
+            **(selector or {}),
         }
         self._response = api.stream(path, params, read_seconds=seconds + _READ_MARGIN)
         self._closed = threading.Event()

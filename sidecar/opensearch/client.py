@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch, exceptions
 from opensearchpy.connection import Urllib3HttpConnection
 
 from sidecar.config import Config, resolve
-from sidecar.config.model import Tls
+from sidecar.config.opensearch import MtlsAuth, Tls
 from sidecar.config.secret import SecretRef
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 
@@ -28,8 +28,15 @@ def connect(config: Config) -> "Client":
 
     Raises:
         SecretError: A credential can't be read.
+        OpenSearchError: The credentials are of a kind that needs AWS, which this version renders for Fluent Bit only.
     """
     settings = config.opensearch
+    for kind in ("ssm", "sigv4"):
+        if getattr(settings.auth, kind) is not None:
+            raise OpenSearchError(
+                f"opensearch.auth.{kind}: the sidecar itself can't use it in this version, only Fluent Bit's configuration",
+                hint="use basic or mtls",
+            )
     options: dict[str, Any] = {}
     if settings.auth.basic:
         basic = settings.auth.basic
@@ -38,11 +45,11 @@ def connect(config: Config) -> "Client":
             _secret(basic.password, "opensearch.auth.basic.password"),
         )
     if settings.endpoint.scheme == "https":
-        options["ssl_context"] = _ssl_context(settings.tls)
+        options["ssl_context"] = _ssl_context(settings.tls, settings.auth.mtls)
     return Client(settings.url, options)
 
 
-def _ssl_context(tls: Tls) -> ssl.SSLContext:
+def _ssl_context(tls: Tls, mtls: MtlsAuth | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:  # also for a file without a certificate
@@ -50,12 +57,25 @@ def _ssl_context(tls: Tls) -> ssl.SSLContext:
             f"opensearch.tls.ca: {tls.ca} can't be used: {error.strerror or error}",
             hint="name a file with CA certificates (PEM)",
         ) from error
+    if mtls:
+        try:
+            context.load_cert_chain(mtls.cert, mtls.key, password=_no_passphrase)
+        except OSError as error:  # also for a key that isn't the certificate's
+            raise OpenSearchError(
+                f"opensearch.auth.mtls: {mtls.cert} and {mtls.key} can't be used: {error.strerror or error}",
+                hint="name a certificate and its private key (PEM, without a passphrase)",
+            ) from error
     if not tls.verify:
         log.warning("opensearch.tls.verify is false: whoever is in between can read the password and everything else")
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _no_passphrase() -> str:
+    """Instead of a question at the terminal."""
+    return ""
 
 
 def _secret(reference: SecretRef, name: str) -> str:

@@ -8,10 +8,13 @@ import yaml
 
 from sidecar import __version__
 from sidecar.config.model import Config
+from sidecar.render.filtering import settings
 from sidecar.render.fluentbit import fluent_bit
-from sidecar.render.layout import FLUENT_BIT_FILE
+from sidecar.render.layout import FLUENT_BIT_FILE, Layout
+from sidecar.render.lua import SETTINGS, scripts
 from sidecar.render.policies import policies
-from sidecar.render.templates import index_templates
+from sidecar.render.proof import prove
+from sidecar.render.templates import component_templates, index_templates
 
 __all__ = ["MANIFEST", "render", "to_yaml"]
 
@@ -24,8 +27,18 @@ def render(config: Config) -> dict[str, str]:
     """Every generated file's text by its relative path, in a fixed order: the same Config gives the same bytes.
 
     The last is the manifest: the SHA-256 of every other file, the version, and the hash of the configuration.
+
+    Raises:
+        RenderError: Fluent Bit would drop records of it, or not start; see `prove`.
     """
-    files = {FLUENT_BIT_FILE: to_yaml(fluent_bit(config))}
+    layout = Layout.of(config)
+    content = fluent_bit(config)
+    files = {FLUENT_BIT_FILE: to_yaml(content)}
+    if config.logs.enabled:
+        files |= {**scripts(), SETTINGS: settings(config, layout)}
+    prove(content, {f"{layout.current}/{name}" for name in files})
+    for name, template in component_templates(config).items():
+        files[f"opensearch/component-templates/{name}.json"] = _json(template)
     for name, template in index_templates(config).items():
         files[f"opensearch/index-templates/{name}.json"] = _json(template)
     for name, policy in policies(config).items():

@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
-from sidecar.config.model import Config
+from sidecar.config.model import Config, version_tuple
 from sidecar.render import fields
 from sidecar.render.layout import Layout
+from sidecar.render.tailing import FILTERED, LOGS, log_filter, log_inputs
 
 Json = dict[str, Any]
 
@@ -16,11 +17,17 @@ EVENTS = "events"
 """Tag and alias of the events pipeline."""
 _EVENT_PARSER = "fluent-sidecar-event"
 _EVENT_RETRIES = 60
+_DROPS_ALONE = (5, 1, 3)
+_CHUNK = 2 * 2**20
 
 
 def variables(config: Config) -> tuple[str, ...]:
     """The variables that the configuration for `config` needs."""
-    return (HOST, PORT, USER, PASSWORD) if config.opensearch.auth.basic else (HOST, PORT)
+    return (HOST, PORT, USER, PASSWORD) if _has_password(config) else (HOST, PORT)
+
+
+def _has_password(config: Config) -> bool:
+    return bool(config.opensearch.auth.basic or config.opensearch.auth.ssm)
 
 
 _DOLLAR, _BRACE = "DOLLAR", "BRACE"
@@ -43,6 +50,7 @@ def as_variable(text: str) -> str:
 def fluent_bit(config: Config) -> Json:
     """The whole file, from top to bottom."""
     layout = Layout.of(config)
+    logs, extra = config.logs.enabled, config.fluentbit.extra
     return {
         # Address and credentials come from files on a memory volume: no secret is in this one, and the address is a
         # closed local port until the index templates are in place.
@@ -50,16 +58,16 @@ def fluent_bit(config: Config) -> Json:
             *(
                 {"name": name, "value": value}
                 for name, value in ((_DOLLAR, "$"), (_BRACE, "}"))
-                if config.opensearch.auth.basic
+                if _has_password(config)
             ),
             *({"name": name, "uri": f"file://{layout.environment}/{name}"} for name in variables(config)),
         ],
         "service": _service(config, layout),
         "parsers": [_event_parser()],
         "pipeline": {
-            "inputs": [_event_input(layout)],
-            "filters": [_event_filter()],
-            "outputs": [_event_output(config)],
+            "inputs": [_event_input(layout), *(log_inputs(config, layout) if logs else ()), *map(dict, extra.inputs)],
+            "filters": [_event_filter(), *([log_filter(layout)] if logs else ()), *map(dict, extra.filters)],
+            "outputs": [_event_output(config), *([_log_output(config)] if logs else ()), *map(dict, extra.outputs)],
         },
     }
 
@@ -81,6 +89,9 @@ def _service(config: Config, layout: Layout) -> Json:
         "storage.sync": "normal",
         "storage.checksum": False,
         "storage.metrics": True,
+        # Chunks in memory at a time, of 2 MiB each; the others wait on disk.
+        "storage.max_chunks_up": max(config.buffer.memory // _CHUNK, 1),
+        "storage.backlog.mem_limit": config.buffer.memory,
         # A chunk tried again after 5 s, then at random up to 30 s: the default of 2000 s sleeps past an outage's end.
         "scheduler.base": 5,
         "scheduler.cap": 30,
@@ -126,11 +137,30 @@ def _event_filter() -> Json:
 
 
 def _event_output(config: Config) -> Json:
+    return {
+        **_output(config, EVENTS, {"match": EVENTS}, time_key=fields.TIMESTAMP),
+        # Some 15 minutes. Then the sidecar sends what is missing, and what OpenSearch refuses can't be tried for ever.
+        "retry_limit": _EVENT_RETRIES,
+        "storage.total_limit_size": config.events.journal,
+    }
+
+
+def _log_output(config: Config) -> Json:
+    # One for all routes: the filter has looked the index up.
+    return {
+        **_output(config, LOGS, {"match_regex": FILTERED}, time_key=fields.OBSERVED),
+        # Nobody else has these lines. The disk buffer is the limit, and no document is refused.
+        "retry_limit": "no_limits",
+        "storage.total_limit_size": config.buffer.disk,
+    }
+
+
+def _output(config: Config, alias: str, match: Json, *, time_key: str) -> Json:
     opensearch = config.opensearch
     output: Json = {
         "name": "opensearch",
-        "alias": EVENTS,
-        "match": EVENTS,
+        "alias": alias,
+        **match,
         "host": f"${{{HOST}}}",
         "port": f"${{{PORT}}}",
         "suppress_type_name": True,
@@ -138,20 +168,30 @@ def _event_output(config: Config) -> Json:
         "index": f"${fields.INDEX}",
         "id_key": fields.ID,
         "write_operation": "create",
-        "time_key": fields.TIMESTAMP,
+        "time_key": time_key,
         # An answer longer than the buffer would count as a failure, although everything in it was stored.
         "buffer_size": False,
         # Formatting in a thread of its own leaves the main one to the inputs.
         "workers": 1,
-        # Some 15 minutes. Then the sidecar sends what is missing, and what OpenSearch refuses can't be tried for ever.
-        "retry_limit": _EVENT_RETRIES,
-        "storage.total_limit_size": config.events.journal,
     }
     if opensearch.endpoint.path:
         output["path"] = opensearch.endpoint.path
-    if opensearch.auth.basic:
-        output |= {"http_user": f"${{{USER}}}", "http_passwd": f"${{{PASSWORD}}}"}
-    return output | _tls(config)
+    if opensearch.compress:
+        output["compress"] = "gzip"
+    if version_tuple(config.fluentbit.version) >= _DROPS_ALONE:
+        # What OpenSearch refuses goes alone, and is counted; without, its whole chunk would be tried again.
+        output["drop_unrecoverable_records"] = True
+    return output | _credentials(config) | _tls(config)
+
+
+def _credentials(config: Config) -> Json:
+    if _has_password(config):
+        return {"http_user": f"${{{USER}}}", "http_passwd": f"${{{PASSWORD}}}"}
+    sigv4 = config.opensearch.auth.sigv4
+    if sigv4:
+        signed: Json = {"aws_auth": True, "aws_region": sigv4.region, "aws_service_name": sigv4.service}
+        return signed | ({"aws_role_arn": sigv4.role_arn} if sigv4.role_arn else {})
+    return {}
 
 
 def _tls(config: Config) -> Json:
@@ -163,4 +203,7 @@ def _tls(config: Config) -> Json:
         tls["tls.verify_hostname"] = True
     if config.opensearch.tls.ca:
         tls["tls.ca_file"] = config.opensearch.tls.ca
+    mtls = config.opensearch.auth.mtls
+    if mtls:
+        tls |= {"tls.crt_file": mtls.cert, "tls.key_file": mtls.key}
     return tls

@@ -17,6 +17,16 @@ class Layout:
     """Folder of Fluent Bit's databases of file positions."""
     chunks: str
     """Folder of Fluent Bit's buffered chunks."""
+    logs_db: str
+    """Fluent Bit's database of its positions in the pods' log files."""
+    filter_state: str
+    """Folder that Fluent Bit's filter writes to: what it holds back, and its counters."""
+    backfill: str
+    """Folder of links to the gzipped log files that Fluent Bit is to read, as the pods' log folder is laid out."""
+    tracked: str
+    """File in which the sidecar keeps what was read of the pods' log files."""
+    pods_table: str
+    """File with what is known of the node's pods, for Fluent Bit's filter."""
     environment: str
     """Folder with one file for each variable that Fluent Bit takes from the sidecar: address and credentials."""
     rendered: str
@@ -32,6 +42,11 @@ class Layout:
             journal=f"{state}/events",
             positions=f"{state}/fluent-bit/positions",
             chunks=f"{state}/fluent-bit/chunks",
+            logs_db=f"{state}/fluent-bit/positions/logs.db",
+            filter_state=f"{state}/fluent-bit/filter",
+            backfill=f"{state}/fluent-bit/backfill",
+            tracked=f"{state}/fluent-bit/files.json",
+            pods_table=f"{run}/pods.tsv",
             environment=f"{run}/environment",
             rendered=f"{run}/rendered",
             current=f"{run}/current",
@@ -45,4 +60,4 @@ class Layout:
     @property
     def state_folders(self) -> tuple[str, ...]:
         """Folders that must be there before Fluent Bit starts."""
-        return (self.journal, self.positions, self.chunks)
+        return (self.journal, self.positions, self.chunks, self.filter_state, self.backfill)

@@ -4,22 +4,27 @@ from datetime import timedelta
 from typing import Any
 
 from sidecar.config.model import Config
-from sidecar.render.indices import event_index_pattern
+from sidecar.render.indices import IndexFamily, families, index_pattern
 
 Json = dict[str, Any]
 
-_PERIOD = {"daily": timedelta(days=1), "monthly": timedelta(days=31)}
+PERIODS = {"daily": timedelta(days=1), "monthly": timedelta(days=31)}
+"""How long an index is written to."""
 _PRIORITY = 500
 
 
 def policies(config: Config) -> dict[str, Json]:
-    """Policies by name; empty where everything is kept."""
-    events = config.events
-    if events.retention is None:
-        return {}
-    # An index is as old as its first document; its last came up to one period later.
-    age = events.retention + _PERIOD[events.rotate]
-    return {f"fluent-sidecar-{events.index}": _delete_after(age, event_index_pattern(events))}
+    """Policies by name; none for a family that is kept for ever."""
+    return {
+        f"fluent-sidecar-{family.index}": _delete_after(age, index_pattern(family))
+        for family in families(config)
+        if (age := greatest_age(family)) is not None
+    }
+
+
+def greatest_age(family: IndexFamily) -> timedelta | None:
+    """How old an index gets: as old as its first document, while its last came up to one period later."""
+    return None if family.retention is None else family.retention + PERIODS[family.rotate]
 
 
 def _delete_after(age: timedelta, pattern: str) -> Json:

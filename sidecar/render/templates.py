@@ -1,19 +1,28 @@
 """Index templates: mappings that no document can be rejected by.
 
-`dynamic: false` keeps what isn't named here in `_source` without mapping it; what users name (labels, annotations) is
-a `flat_object`; numbers and dates that are none are ignored (`ignore_malformed`); a keyword is cut at 8191 characters,
-because Lucene's limit of 32,766 is in bytes. Fields that dashboards made for dynamic mappings ask for as
-`<field>.keyword` answer under that name too.
+`dynamic: false` keeps what isn't named in `fields` in `_source` without mapping it; what users name (labels,
+annotations, the fields of a JSON line) is a `flat_object`; numbers and dates that are none are ignored
+(`ignore_malformed`); a keyword is cut at 8191 characters, because Lucene's limit of 32,766 is in bytes.
+
+The mappings are component templates, which the index templates are composed of: a thousand routes share one.
 """
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from sidecar import __version__
 from sidecar.config.model import Config, version_tuple
-from sidecar.render import fields
-from sidecar.render.indices import DEAD_LETTER, event_index_pattern
+from sidecar.render.fields import (
+    CONTROL_PLANE_FIELDS,
+    DEAD_LETTER_FIELDS,
+    EVENT_FIELDS,
+    LOG_FIELDS,
+    Field,
+    Kind,
+)
+from sidecar.render.indices import DEAD_LETTER, families, index_pattern
 
 Json = dict[str, Any]
 
@@ -22,124 +31,117 @@ _PRIORITY = 500
 """Above the 0-200 of ready-made templates such as `*` and `logs-*`."""
 
 KEYWORD: Json = {"type": "keyword", "ignore_above": _MAX_KEYWORD}
-BOTH: Json = {**KEYWORD, "fields": {"keyword": KEYWORD}}
-DATE: Json = {"type": "date"}
-LONG: Json = {"type": "long"}
-STORED: Json = {"type": "object", "enabled": False}
+_NOT_SEARCHED: Json = {"type": "object", "enabled": False}
+_MAPPINGS: dict[Kind, Json] = {
+    Kind.DATE: {"type": "date"},
+    Kind.LONG: {"type": "long"},
+    Kind.BOOLEAN: {"type": "boolean"},
+    Kind.KEYWORD: KEYWORD,
+    Kind.NAME: {**KEYWORD, "fields": {"keyword": KEYWORD}},
+    Kind.STORED: {"type": "keyword", "index": False, "doc_values": False},
+}
+
+SETTINGS, EVENTS, LOGS, CONTROL_PLANE = (
+    f"fluent-sidecar-component-{name}" for name in ("settings", "events", "logs", "control-plane")
+)
+"""Names of the component templates."""
 
 
-def _text(config: Config) -> Json:
-    # match_only_text came with 2.12; it needs no positions, a third of the space of text.
-    return {"type": "match_only_text" if version_tuple(config.opensearch.version) >= (2, 12) else "text"}
+def _mapping(config: Config, kind: Kind) -> Json:
+    version = version_tuple(config.opensearch.version)
+    if kind is Kind.TEXT:
+        # match_only_text came with 2.12; it needs no positions, a third of the space of text.
+        return {"type": "match_only_text" if version >= (2, 12) else "text"}
+    if kind is Kind.ANY:
+        # flat_object lost documents with null or arrays of objects before 2.15; there it is kept, but not searched.
+        return {"type": "flat_object"} if version >= (2, 15) else _NOT_SEARCHED
+    return _MAPPINGS[kind]
 
 
-def _user_named(config: Config) -> Json:
-    # flat_object lost documents with null or arrays of objects before 2.15; there it is kept, but can't be searched.
-    return {"type": "flat_object"} if version_tuple(config.opensearch.version) >= (2, 15) else STORED
-
-
-def _object(**properties: Json) -> Json:
-    return {"properties": properties}
-
-
-def _reference(config: Config) -> Json:
-    names = ("apiVersion", "resourceVersion", "uid", "fieldPath")
-    return _object(
-        kind=BOTH,
-        name=BOTH,
-        namespace=BOTH,
-        labels=_user_named(config),
-        annotations=_user_named(config),
-        **dict.fromkeys(names, KEYWORD),
-    )
+def properties(config: Config, fields: Iterable[Field]) -> Json:
+    """The mapping of fields, nested by the dots of their names."""
+    found: Json = {}
+    for field in fields:
+        *parents, name = field.name.split(".")
+        here = found
+        for parent in parents:
+            here = here.setdefault(parent, {"properties": {}})["properties"]
+        here[name] = _mapping(config, field.kind)
+    return found
 
 
 def event_properties(config: Config) -> Json:
     """The mapping of an Event's fields, by name."""
-    user_named = _user_named(config)
-    return {
-        fields.TIMESTAMP: DATE,
-        fields.ID: KEYWORD,
-        fields.INDEX: KEYWORD,
-        fields.CLUSTER: BOTH,
-        "type": BOTH,
-        "reason": BOTH,
-        "message": _text(config),
-        "action": KEYWORD,
-        "count": LONG,
-        "firstTimestamp": DATE,
-        "lastTimestamp": DATE,
-        "eventTime": DATE,
-        "reportingComponent": BOTH,
-        "reportingInstance": KEYWORD,
-        "source": _object(component=BOTH, host=BOTH),
-        "series": _object(count=LONG, lastObservedTime=DATE),
-        "involvedObject": _reference(config),
-        "related": _reference(config),
-        "metadata": _object(
-            name=BOTH,
-            namespace=BOTH,
-            uid=KEYWORD,
-            resourceVersion=KEYWORD,
-            creationTimestamp=DATE,
-            labels=user_named,
-            annotations=user_named,
-        ),
+    return properties(config, EVENT_FIELDS)
+
+
+class Templates(NamedTuple):
+    """What OpenSearch must have before the first document."""
+
+    components: dict[str, Json]
+    """Component templates by name."""
+    indices: dict[str, Json]
+    """Index templates by name, which name the components."""
+
+
+def templates(config: Config) -> Templates:
+    """All templates of a configuration."""
+    return Templates(component_templates(config), index_templates(config))
+
+
+def component_templates(config: Config) -> dict[str, Json]:
+    """Component templates by name; `_meta.hash` tells whether a server has exactly this one."""
+    settings = {
+        "index": {
+            "number_of_shards": 1,
+            # A copy where there is a second node, and green where there is none.
+            "auto_expand_replicas": "0-1",
+            "codec": "best_compression",
+            "mapping": {"ignore_malformed": True},
+        }
     }
-
-
-def dead_letter_properties(config: Config) -> Json:
-    """The mapping of a refused document: the original as text, and why it was refused."""
+    mapped = {EVENTS: EVENT_FIELDS, LOGS: LOG_FIELDS, CONTROL_PLANE: CONTROL_PLANE_FIELDS}
     return {
-        fields.TIMESTAMP: DATE,
-        fields.ID: KEYWORD,
-        fields.CLUSTER: BOTH,
-        "target": _object(index=KEYWORD),
-        "error": _object(status=LONG, type=KEYWORD, reason=_text(config)),
-        "document": _text(config),
+        SETTINGS: _marked({"template": {"settings": settings}}, "Settings of all indices"),
+        **{
+            name: _marked({"template": {"mappings": _mappings(config, fields)}}, "Mappings that reject nothing")
+            for name, fields in mapped.items()
+        },
     }
 
 
 def index_templates(config: Config) -> dict[str, Json]:
-    """Index templates by name; `_meta.hash` tells whether a server has exactly this one."""
-    return {
-        f"fluent-sidecar-{config.events.index}": _template(
-            event_index_pattern(config.events),
-            "Kubernetes Events, one document for each version",
-            event_properties(config),
-        ),
-        DEAD_LETTER: _template(
-            DEAD_LETTER, "Documents that OpenSearch refused, as text", dead_letter_properties(config)
-        ),
-    }
+    """Index templates by name; the hash in `_meta` is of the components too."""
+    components = component_templates(config)
+    found: dict[str, Json] = {}
+    for family in families(config):
+        used = (SETTINGS, {"events": EVENTS, "logs": LOGS, "controlPlane": CONTROL_PLANE}[family.source])
+        found[f"fluent-sidecar-{family.index}"] = _template(
+            index_pattern(family), family.description, {"composed_of": list(used)}, components
+        )
+    dead_letter = {"composed_of": [SETTINGS], "template": {"mappings": _mappings(config, DEAD_LETTER_FIELDS)}}
+    found[DEAD_LETTER] = _template(DEAD_LETTER, "Documents that OpenSearch refused, as text", dead_letter, components)
+    return found
 
 
-def _template(pattern: str, description: str, properties: Json) -> Json:
-    template: Json = {
-        "index_patterns": [pattern],
-        "priority": _PRIORITY,
-        "template": {
-            "settings": {
-                "index": {
-                    "number_of_shards": 1,
-                    # A copy where there is a second node, and green where there is none.
-                    "auto_expand_replicas": "0-1",
-                    "codec": "best_compression",
-                    "mapping": {"ignore_malformed": True},
-                }
-            },
-            "mappings": {"dynamic": False, "properties": properties},
-        },
+def _mappings(config: Config, fields: Iterable[Field]) -> Json:
+    return {"dynamic": False, "properties": properties(config, fields)}
+
+
+def _template(pattern: str, description: str, body: Json, components: Mapping[str, Json]) -> Json:
+    content = {"index_patterns": [pattern], "priority": _PRIORITY, **body}
+    parts = [components[name]["_meta"]["hash"] for name in body["composed_of"]]
+    return _marked(content, description, parts)
+
+
+def _marked(content: Json, description: str, parts: Iterable[str] = ()) -> Json:
+    meta = {
+        "managed_by": "fluent-sidecar",
+        "description": description,
+        "version": __version__,
+        "hash": content_hash({"content": content, "parts": list(parts)}),
     }
-    return {
-        **template,
-        "_meta": {
-            "managed_by": "fluent-sidecar",
-            "description": description,
-            "version": __version__,
-            "hash": content_hash(template),
-        },
-    }
+    return {**content, "_meta": meta}
 
 
 def content_hash(content: Json) -> str:

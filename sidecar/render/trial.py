@@ -3,6 +3,9 @@
 import copy
 from typing import Any
 
+from sidecar.render.lua import ENTRY
+from sidecar.render.tailing import LOGS
+
 Json = dict[str, Any]
 
 CLOSED_PORT = 1
@@ -15,7 +18,7 @@ def harmless(content: Json, folder: str, port: int) -> Json:
 
     Args:
         content: As `fluent_bit` makes it.
-        folder: Absolute path; empty.
+        folder: Absolute path, with the folders chunks and input; the filter's files are to be in lua.
         port: For its HTTP server.
     """
     trial = copy.deepcopy(content)
@@ -23,11 +26,16 @@ def harmless(content: Json, folder: str, port: int) -> Json:
         {"name": entry["name"], "value": entry.get("value", str(CLOSED_PORT))} for entry in content.get("env", ())
     ]
     trial["service"] |= {"http_port": port, "storage.path": f"{folder}/chunks", "grace": 1}
-    for number, plugin in enumerate(trial["pipeline"]["inputs"]):
-        for key, place in (("path", f"{folder}/input/*.none"), ("db", f"{folder}/{number}.db")):
+    pipeline = trial["pipeline"]
+    for number, plugin in enumerate(pipeline["inputs"]):
+        read = f"{folder}/input" if plugin["name"] == "systemd" else f"{folder}/input/*.none"
+        for key, place in (("path", read), ("db", f"{folder}/{number}.db")):
             if key in plugin:
                 plugin[key] = place
-    for plugin in trial["pipeline"]["outputs"]:
+    for plugin in pipeline["filters"]:
+        if plugin.get("alias") == LOGS and "script" in plugin:
+            plugin["script"] = f"{folder}/{ENTRY}"
+    for plugin in pipeline["outputs"]:
         if "host" in plugin:
             plugin |= {"host": "127.0.0.1", "port": CLOSED_PORT}
     return trial

@@ -4,9 +4,15 @@ import os
 import platform
 import sys
 
-from tests.bench import backlog, journaling, startup
+from tests.bench import backlog, journaling, logs, losses, startup
 
-BENCHMARKS = {"startup": startup.run, "journaling": journaling.run, "backlog": backlog.run}
+BENCHMARKS = {
+    "startup": startup.run,
+    "journaling": journaling.run,
+    "backlog": backlog.run,
+    "logs": logs.run,
+    "losses": losses.run,
+}
 
 
 def main(names: list[str]) -> int:

@@ -14,7 +14,10 @@ from sidecar.config.source import read_source
 from sidecar.errors import ConfigError
 
 SMALLEST = "cluster: c\nopensearch:\n  url: https://h:9200\n"
-NO_SUCH_KEY = "unknown key; allowed are cluster, opensearch, events, paths, fluentbit, agent"
+NO_SUCH_KEY = (
+    "unknown key; allowed are cluster, opensearch, events, logs, controlPlane, dashboards, alerts, buffer, paths, "
+    "fluentbit, agent"
+)
 SECRET = "hunter2"
 ROOT = Path(__file__).parents[3]
 

@@ -1,37 +1,15 @@
 """What each key allows, and what its value means."""
 
-import ast
-import inspect
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.config import Config, loads, model, secret
+from sidecar.config import Config
 from sidecar.config.model import section_at
 from sidecar.config.units import parse_duration, parse_size
-from sidecar.errors import ConfigError
-
-
-def document(**sections: str) -> str:
-    opensearch = sections.pop("opensearch", "url: 'https://h:9200'")
-    lines = [f"cluster: {sections.pop('cluster', 'c')}", f"opensearch: {{{opensearch}}}"]
-    return "\n".join([*lines, *(f"{name}: {{{text}}}" for name, text in sections.items())])
-
-
-def config(**sections: str) -> Config:
-    return loads(document(**sections))
-
-
-def refused(**sections: str) -> str:
-    """The one message that a document brings, without its place."""
-    with pytest.raises(ConfigError) as caught:
-        loads(document(**sections))
-    [problem] = caught.value.problems
-    assert problem.line > 0
-    return f"{problem.path}: {problem.text}"
-
+from tests.unit.config.pipelines import all_refused, config, refused
 
 # Units
 
@@ -185,6 +163,68 @@ def test_no_versions_of_opensearch(version: str, wanted: str) -> None:
     assert refused(opensearch=f"url: 'http://h', version: '{version}'") == f"opensearch.version: {wanted}"
 
 
+def test_requests_are_large_enough_for_a_chunk_and_a_line() -> None:
+    assert refused(opensearch="url: 'http://h', maxRequest: 3MiB") == (
+        "opensearch.maxRequest: maxRequest must be 4MiB to 100MiB"
+    )
+    text = "opensearch.maxRequest must be at least 4 times logs.maxLine, 16MiB: a line is sent with its fields,"
+    assert refused(logs="maxLine: 4MiB").startswith(f"logs.maxLine: {text}")
+    assert refused(opensearch="url: 'http://h', maxRequest: 4MiB", logs="maxLine: 2MiB").startswith("logs.maxLine: ")
+    assert config(logs="maxLine: 4MiB", opensearch="url: 'http://h', maxRequest: 16MiB").logs.max_line == 2**22
+
+
+BASIC = "basic: {username: {env: A}, password: {env: B}}"
+MTLS = "mtls: {cert: /c, key: /k}"
+SIGV4 = "sigv4: {region: eu-west-1}"
+SSM = "ssm: {path: /a/b, region: eu-west-1}"
+
+
+@pytest.mark.parametrize("auth", [BASIC, MTLS, SIGV4, SSM])
+def test_one_kind_of_credentials(auth: str) -> None:
+    found = config(opensearch=f"url: 'https://h', auth: {{{auth}}}").opensearch.auth
+    assert [kind for kind in ("basic", "mtls", "sigv4", "ssm") if getattr(found, kind)] == [auth.partition(":")[0]]
+
+
+def test_two_kinds_of_credentials() -> None:
+    assert all_refused(opensearch=f"url: 'https://h', auth: {{{SSM}, {BASIC}, {SIGV4}}}") == [
+        "opensearch.auth.ssm: at most one kind of credentials; basic is there already",
+        "opensearch.auth.sigv4: at most one kind of credentials; basic is there already",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("auth", "wanted"),
+    [
+        ("sigv4: {region: Ireland}", 'sigv4.region: expected a region such as eu-west-1, found "Ireland"'),
+        (
+            "sigv4: {region: eu-west-1, service: aoss}",
+            "sigv4.service: OpenSearch Serverless (aoss) takes no documents with",
+        ),
+        ("sigv4: {region: eu-west-1, service: s3}", 'sigv4.service: expected es, found "s3"'),
+        (
+            "sigv4: {region: eu-west-1, roleArn: admin}",
+            "sigv4.roleArn: expected a role such as arn:aws:iam::123456789012:",
+        ),
+        ("sigv4: {region: eu-west-1, roleArn: }", "sigv4.roleArn: has no value"),
+        ("ssm: {path: a, region: eu-west-1}", "ssm.path: expected a path of parameters such as /workshop/opensearch"),
+        ("mtls: {cert: c, key: /k}", "mtls.cert: expected an absolute path"),
+    ],
+)
+def test_no_credentials(auth: str, wanted: str) -> None:
+    assert refused(opensearch=f"url: 'https://h', auth: {{{auth}}}").startswith(f"opensearch.auth.{wanted}")
+
+
+def test_a_client_certificate_needs_tls() -> None:
+    wanted = "opensearch.auth.mtls: a client certificate needs a url that begins with https"
+    assert refused(opensearch=f"url: 'http://h', auth: {{{MTLS}}}") == wanted
+
+
+def test_no_serverless_address() -> None:
+    assert refused(opensearch="url: 'https://x.eu-west-1.aoss.amazonaws.com'").startswith(
+        "opensearch.url: OpenSearch Serv"
+    )
+
+
 def test_an_old_fluent_bit() -> None:
     wanted = "fluentbit.version: Fluent Bit 4.2.0 is too old; the oldest that works is 5.1.1"
 
@@ -217,22 +257,31 @@ def test_no_index_meets_the_dead_letters(name: str) -> None:
     assert refused(events=f"index: {name}") == wanted
 
 
-@pytest.mark.parametrize(
-    ("events", "wanted"),
-    [
-        ("rotate: never, retain: 3d", "retain needs rotate: daily or monthly, because an index is deleted as a whole"),
-        ("retain: 23h", "retain must be at least 1d, because an index covers a day or a month"),
-        ("journal: 15MiB", "journal must be at least 16MiB"),
-    ],
-)
-def test_what_does_not_go_together_in_events(events: str, wanted: str) -> None:
-    assert refused(events=events) == f"events: {wanted}"
+def test_a_journal_too_small_for_its_segments() -> None:
+    assert refused(events="journal: 15MiB") == "events.journal: journal must be at least 16MiB"
 
 
-def test_retention() -> None:
-    assert config(events="rotate: never").events.retention is None
-    assert config(events="rotate: monthly").events.retention == timedelta(days=30)
-    assert config(events="retain: 1d").events.retention == timedelta(days=1)
+def test_how_long_the_api_server_keeps_events() -> None:
+    assert config(events="apiTTL: 90m").events.api_ttl == timedelta(minutes=90)
+    assert refused(events="apiTTL: 30s") == "events.apiTTL: apiTTL must be at least 1m"
+    assert refused(events="apiTtl: 1h") == 'events.apiTtl: unknown key; did you mean "apiTTL"?'
+
+
+@pytest.mark.parametrize("name", ["a", "kube-*", "*", "a.b", "0-*-1"])
+def test_namespaces_to_select(name: str) -> None:
+    assert config(events=f"include: {{namespaces: ['{name}']}}").events.include.namespaces == (name,)
+
+
+@pytest.mark.parametrize("name", ["", "A", "a_b", "a b", "a/b", "a?", "a\\n", "é", "a" * 254])
+def test_no_namespaces_to_select(name: str) -> None:
+    wanted = "events.exclude.namespaces[1]: expected a name as Kubernetes has it"
+    assert refused(events=f'exclude: {{namespaces: [a, "{name}"]}}').startswith(wanted)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a\\n", "a" * 254])
+def test_no_reasons_to_select(name: str) -> None:
+    wanted = "events.include.reasons[0]: expected a name of 1 to 253 characters"
+    assert refused(events=f'include: {{reasons: ["{name}"]}}').startswith(wanted)
 
 
 # paths
@@ -286,8 +335,76 @@ def test_no_ip_addresses(address: str) -> None:
 
 
 def test_two_servers_need_two_ports() -> None:
-    with pytest.raises(ConfigError, match=r"fluentbit.port and agent.port are both 2020; they share a pod"):
-        config(agent="port: 2020")
+    text = "fluentbit.port and agent.port are both {}; they share a pod, so they must differ"
+    assert refused(agent="port: 2020") == f"agent.port: {text.format(2020)}"
+    assert refused(fluentbit="port: 2021") == f"fluentbit.port: {text.format(2021)}"
+
+
+# buffer
+
+
+@pytest.mark.parametrize(
+    ("buffer", "wanted"),
+    [
+        ("disk: 63MiB", "buffer.disk: disk must be at least 64MiB"),
+        ("memory: 15MiB", "buffer.memory: memory must be at least 16MiB"),
+        (
+            "memory: 65MiB, disk: 64MiB",
+            "buffer.memory: memory must not be more than buffer.disk, of which it is a part",
+        ),
+    ],
+)
+def test_buffers_that_are_too_small(buffer: str, wanted: str) -> None:
+    assert refused(buffer=buffer) == wanted
+
+
+def test_a_buffer_may_be_all_in_memory() -> None:
+    assert config(buffer="memory: 64MiB, disk: 64MiB").buffer.memory == 64 * 2**20
+
+
+# controlPlane, dashboards, alerts
+
+
+@pytest.mark.parametrize(
+    ("section", "text", "wanted"),
+    [
+        (
+            "controlPlane",
+            "types: [api, audi]",
+            "types[1]: expected api, audit, authenticator, controllerManager or scheduler",
+        ),
+        (
+            "controlPlane",
+            "logGroup: 'a b'",
+            'logGroup: expected a log group such as /aws/eks/CLUSTER/cluster, found "a b"',
+        ),
+        ("controlPlane", "logGroup: ", "logGroup: has no value"),
+        ("dashboards", "url: 'ftp://h'", "url: expected an address such as https://opensearch.example:9200"),
+        ("dashboards", "tenant: 'a b'", "tenant: expected the name of a tenant"),
+        ("alerts", "channel: {slack: {url: 'https://x'}}", "channel.slack.url: a secret is never written in the file"),
+        ("alerts", "channel: ", "channel: has no value"),
+        ("alerts", "monitors: {warnings: {above: -1}}", "monitors.warnings.above: must be at least 0, found -1"),
+    ],
+)
+def test_what_later_versions_use_is_checked_now(section: str, text: str, wanted: str) -> None:
+    assert refused(**{section: text}).startswith(f"{section}.{wanted}")
+
+
+def test_what_this_version_makes_nothing_of_is_known() -> None:
+    found = config(
+        controlPlane="retain: 3d, types: [api]",
+        dashboards="tenant: a",
+        alerts="channel: {slack: {url: {env: A}}}, monitors: {imagePull: {above: 3}, silence: {}}",
+        buffer="disk: 3GiB",
+    )
+    assert found.unused() == (
+        "controlPlane.types",
+        "dashboards.tenant",
+        "alerts.channel.slack.url",
+        "alerts.monitors.imagePull.above",
+        "alerts.monitors.silence",
+    )
+    assert config().unused() == ()
 
 
 # The whole
@@ -305,19 +422,12 @@ def test_sections_are_found_by_path() -> None:
     assert set(found.model_fields) == {"env", "file"}
     assert section_at(("opensearch", "url")) is None
     assert section_at(("nope", "nope")) is None
+    assert section_at(("logs", "routes", 3, "labels")) is None
+    route = section_at(("logs", "routes", 3))
+    assert route is not None
+    assert "namespaces" in route.model_fields
 
 
-def test_every_key_says_what_it_is() -> None:
-    # The text below a field is its description in the reference.
-    silent = []
-    for module in (model, secret):
-        for section in ast.parse(inspect.getsource(module)).body:
-            if not isinstance(section, ast.ClassDef):
-                continue
-            for field, below in zip(section.body, [*section.body[1:], ast.Pass()], strict=True):
-                if isinstance(field, ast.AnnAssign) and not (
-                    isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-                ):
-                    silent.append(f"{section.name}.{ast.unparse(field.target)}")
-
-    assert silent == []
+def test_a_key_has_one_spelling() -> None:
+    assert refused(logs="max_line: 1MiB") == 'logs.max_line: unknown key; did you mean "maxLine"?'
+    assert all_refused(control_plane="")[0].startswith('control_plane: unknown key; did you mean "controlPlane"?')

@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from sidecar.config import Config, loads
-from sidecar.config.schema import _models, field_texts, json_schema
+from sidecar.config.schema import field_texts, json_schema, models
 from sidecar.config.starter import keys, reference, starter
 from sidecar.config.units import format_duration, format_size, parse_duration, parse_size
 from sidecar.errors import ConfigError
 
+MINIMAL = loads("cluster: my-cluster\nopensearch: {url: https://localhost:9200}\n")
 
-@pytest.mark.parametrize("model", list(_models(Config)), ids=lambda model: model.__name__)
+
+@pytest.mark.parametrize("model", list(models(Config)), ids=lambda model: model.__name__)
 def test_every_field_has_a_text_below_it(model: type[BaseModel]) -> None:
     assert [name for name in model.model_fields if not field_texts(model).get(name)] == []
 
@@ -34,22 +36,40 @@ def test_defaults_are_as_they_would_be_written() -> None:
     events = json_schema()["$defs"]["Events"]["properties"]
     assert events["journal"]["default"] == "512MiB"
     assert "default" not in events["retain"]
+    logs = json_schema()["$defs"]["Logs"]["properties"]
+    assert logs["multiline"]["default"] == ["java", "python", "go", "ruby", "dotnet"]
+    assert "default" not in json_schema()["$defs"]["Route"]["properties"]["rotate"]
 
 
 def test_the_starter_is_a_valid_file_with_nothing_but_what_is_needed() -> None:
-    assert loads(starter()) == loads("cluster: my-cluster\nopensearch: {url: https://localhost:9200}\n")
+    assert loads(starter()) == MINIMAL
 
 
 def test_the_starter_with_every_key_uncommented_is_valid_too() -> None:
-    text = re.sub(r"(?m)^( *)#([a-z])", r"\1\2", starter())
+    text = re.sub(r"(?m)^( *)#([A-Za-z0-9]+:)", r"\1\2", starter())
+    # At most one kind of credentials may be there.
+    text = re.sub(r"(?m)^    (mtls|sigv4|ssm):\n(\n|      .*\n|    #.*\n)*", "", text)
     config = loads(text)
     assert config.opensearch.auth.basic is not None
-    assert config.events == loads("cluster: c\nopensearch: {url: http://h}\nevents: {retain: 30d}\n").events
+    assert config.events.model_copy(update={"retain": None}) == MINIMAL.events
+    assert config.buffer == MINIMAL.buffer
+    assert config.alerts.monitors == MINIMAL.alerts.monitors
+    assert [route.name for route in config.logs.routes] == ["payments"]
+
+
+@pytest.mark.parametrize("kind", ["basic", "mtls", "sigv4", "ssm"])
+def test_each_kind_of_credentials_in_the_starter_is_valid(kind: str) -> None:
+    block = re.search(rf"(?m)^    #{kind}:\n(\n|      .*\n|    # .*\n)*", starter())
+    assert block
+    text = re.sub(r"(?m)^( *)#([A-Za-z0-9]+:)", r"\1\2", block[0])
+    found = loads(f"cluster: c\nopensearch:\n  url: https://h\n  auth:\n{text}")
+    assert getattr(found.opensearch.auth, kind) is not None
 
 
 def test_every_key_is_in_the_starter_and_in_the_reference() -> None:
     for key in keys():
-        assert re.search(rf"(?m)^ *#?{key.name}:", starter()), key.path
+        # What is in a list is in its sample.
+        assert re.search(rf"(?m)^ *#?{key.name}:" if not key.listed else rf"[{{ ]{key.name}: ", starter()), key.path
         assert key.section or f"| `{key.path}` |" in reference(), key.path
 
 

@@ -1,0 +1,232 @@
+-- From a record to its document: id, index, metadata, severity, redaction.
+
+local settings, with = ...
+
+local clock, counters, json, level, pods, redact =
+  with.clock, with.counters, with.json, with.level, with.pods, with.redact
+
+local byte, sub = string.byte, string.sub
+
+local OPEN, CLOSE, Z = 123, 125, 90
+local STREAMS = { stdout = "o/", stderr = "e/" }
+local CLUSTER = settings.cluster
+local LEVEL, JSON, REDACT = settings.level, settings.json, #settings.redact > 0
+
+local document = {}
+
+local today, tomorrow
+
+-- The index of a family for a date, false where it would be deleted already.
+local function index_of(family, date)
+  local name
+  if family.oldest and date < family.oldest then
+    name = false
+  elseif family.rotate == "never" then
+    name = family.index
+  elseif date > tomorrow then
+    name = family.index .. "-skewed"
+  else
+    name = family.index .. "-" .. sub(date, 1, family.rotate == "daily" and 10 or 7):gsub("-", ".")
+  end
+  family.names[date] = name
+  return name
+end
+
+-- Once a second: names and limits of retention change with the day.
+function document.tick()
+  local date = clock.date(0)
+  if date == today then
+    return
+  end
+  today, tomorrow = date, clock.date(1)
+  for _, family in ipairs(settings.families) do
+    family.names = {}
+    family.oldest = family.keep_days and clock.date(-family.keep_days)
+  end
+end
+
+-- The description of the file's container, newest.
+local function description(file)
+  local meta = file.meta
+  if not pods.is_current(meta) then
+    meta = pods.describe(file.place)
+    file.meta = meta
+  end
+  return meta
+end
+
+-- Whether a container has sent more in the minute of the line's own time than it may.
+local function over_limit(file, time, bytes)
+  local minute = sub(time, 1, 16)
+  if file.place.minute ~= minute then
+    file.place.minute, file.place.bytes = minute, 0
+  end
+  file.place.bytes = file.place.bytes + bytes
+  return file.place.bytes > settings.limit
+end
+
+local ffi = require("ffi")
+
+-- How many control characters a text has, tab and line feed not counted.
+local function controls(text)
+  local bytes, count = ffi.cast("const uint8_t *", text), 0
+  for i = 0, #text - 1 do
+    local c = bytes[i]
+    if c < 32 and c ~= 9 and c ~= 10 then
+      count = count + 1
+    end
+  end
+  return count
+end
+
+-- In JSON a control character takes six bytes. A line full of them, which is no text, would swell its request beyond
+-- what the server takes.
+local function readable(text)
+  if controls(text) * 8 > #text then
+    return (text:gsub("[%z\1-\8\11-\31]", "\239\191\189"))
+  end
+  return text
+end
+
+-- FNV-1a, for what has no time: two files may have the same offset.
+local function digest(text)
+  local hash = 2166136261
+  for i = 1, #text do
+    hash = bit.bxor(hash, byte(text, i))
+    hash = bit.tobit(hash * 403) + bit.lshift(hash, 24)
+  end
+  return bit.tohex(hash)
+end
+
+-- The document of a record; nil where it is left out, and counted.
+function document.make(file, stream, time, offset, text, cut)
+  local meta = description(file)
+  if meta.excluded then
+    return nil
+  end
+  local date = sub(time, 1, 10)
+  if byte(time, #time) ~= Z then
+    date = clock.utc_date(time)
+    if not date then
+      return document.odd(file, offset, text)
+    end
+  end
+  local index = meta.family.names[date]
+  if index == nil then
+    index = index_of(meta.family, date)
+  end
+  if not index then
+    counters.add_for("old", file.place.name)
+    return nil
+  end
+  if settings.limit and over_limit(file, time, #text) then
+    counters.add_for("limited", file.place.name)
+    return nil
+  end
+  if not meta.known then
+    counters.add_for("unenriched", file.place.name)
+  end
+  if cut then
+    counters.add_for("truncated", file.place.name)
+  end
+  if REDACT then
+    text = redact(text)
+  end
+  text = readable(text)
+  local data, severity
+  if JSON and byte(text, 1) == OPEN and byte(text, #text) == CLOSE then
+    data = json.object(text)
+    if data then
+      severity = LEVEL and level.named(json.severity(data))
+    else
+      counters.add("not_json")
+    end
+  end
+  if LEVEL and not data then
+    severity = level.of(text)
+  end
+  return {
+    ["@timestamp"] = time,
+    id = file.place.id .. STREAMS[stream] .. time .. "/" .. offset,
+    index = index,
+    cluster = CLUSTER,
+    log = text,
+    stream = stream,
+    level = severity or nil,
+    truncated = cut,
+    data = data,
+    kubernetes = meta.kubernetes,
+    workload = meta.workload,
+  }
+end
+
+-- The document of a line that is not what a container runtime writes.
+function document.odd(file, offset, raw)
+  counters.add_for("malformed", file.place.name)
+  local meta = description(file)
+  if meta.excluded then
+    return nil
+  end
+  local family = meta.family
+  return {
+    ["@timestamp"] = os.date("!%Y-%m-%dT%H:%M:%SZ"),
+    id = file.place.id .. "?/" .. digest(raw) .. "/" .. offset,
+    index = family.rotate == "never" and family.index or family.index .. "-undated",
+    cluster = CLUSTER,
+    log = readable(REDACT and redact(raw) or raw),
+    kubernetes = meta.kubernetes,
+    workload = meta.workload,
+  }
+end
+
+-- syslog's priorities.
+local PRIORITIES = {
+  ["0"] = "fatal",
+  ["1"] = "fatal",
+  ["2"] = "fatal",
+  ["3"] = "error",
+  ["4"] = "warn",
+  ["5"] = "info",
+  ["6"] = "info",
+  ["7"] = "debug",
+}
+
+-- The document of an entry of systemd's journal; `timestamp` in seconds. An entry has no place in a file: its id is of
+-- the boot, the microsecond, the process, and what it says.
+function document.of_unit(timestamp, entry)
+  local seconds = math.floor(timestamp)
+  local micros = math.floor((timestamp - seconds) * 1e6 + 0.5)
+  local date = os.date("!%Y-%m-%d", seconds)
+  local family = settings.families[1]
+  local index = family.names[date]
+  if index == nil then
+    index = index_of(family, date)
+  end
+  if not index then
+    counters.add("old")
+    return nil
+  end
+  local text = entry.MESSAGE
+  if type(text) == "table" then
+    text = table.concat(text, "\n")
+  end
+  text = sub(text or "", 1, settings.max_line)
+  if REDACT then
+    text = redact(text)
+  end
+  local unit, pid = entry._SYSTEMD_UNIT, entry._PID
+  local place = (entry._BOOT_ID or "") .. "/" .. string.format("%d%06d", seconds, micros) .. "/" .. (pid or "")
+  return {
+    ["@timestamp"] = os.date("!%Y-%m-%dT%H:%M:%S", seconds) .. string.format(".%06dZ", micros),
+    id = "systemd/" .. place .. "/" .. digest((unit or "") .. text),
+    index = index,
+    cluster = CLUSTER,
+    log = readable(text),
+    level = LEVEL and (PRIORITIES[entry.PRIORITY] or level.of(text)) or nil,
+    kubernetes = { host = entry._HOSTNAME },
+    systemd = { unit = unit, identifier = entry.SYSLOG_IDENTIFIER, pid = tonumber(pid) },
+  }
+end
+
+document.tick()
+return document

@@ -1,0 +1,252 @@
+-- The fields of a JSON line, as a table for Fluent Bit.
+--
+-- What Lua and OpenSearch can't hold as it is: an integer beyond 2^53 and a number with an exponent stay the text that
+-- they are, null and empty lists are left out, a key that comes twice counts once, and a string longer than Lucene
+-- takes is cut. The line itself is in the document anyway, whole.
+
+local byte, find, sub, match, gsub, char = string.byte, string.find, string.sub, string.match, string.gsub, string.char
+local tonumber, floor = tonumber, math.floor
+
+local MOST_LEVELS = 20
+-- Lucene's limit for a term is 32,766 bytes, and the path to a field counts.
+local MOST_BYTES = 30000
+local MOST_FIELDS = 1000
+local QUOTE, COMMA, COLON, MINUS, ZERO, NINE = 34, 44, 58, 45, 48, 57
+local OPEN, CLOSE, OPEN_LIST, CLOSE_LIST = 123, 125, 91, 93
+local LARGEST = 2 ^ 53
+
+local json = {}
+
+local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
+
+local function utf8(code)
+  if code < 0x80 then
+    return char(code)
+  elseif code < 0x800 then
+    return char(0xC0 + floor(code / 64), 0x80 + code % 64)
+  elseif code < 0x10000 then
+    return char(0xE0 + floor(code / 4096), 0x80 + floor(code / 64) % 64, 0x80 + code % 64)
+  end
+  return char(0xF0 + floor(code / 262144), 0x80 + floor(code / 4096) % 64, 0x80 + floor(code / 64) % 64, 0x80 + code % 64)
+end
+
+-- Half of a surrogate pair is no character.
+local function from_hex(high, low)
+  local code = tonumber(high, 16)
+  if low and code >= 0xD800 and code <= 0xDBFF then
+    local second = tonumber(low, 16)
+    if second >= 0xDC00 and second <= 0xDFFF then
+      return utf8(0x10000 + (code - 0xD800) * 1024 + second - 0xDC00)
+    end
+  end
+  local first = code >= 0xD800 and code <= 0xDFFF and "\239\191\189" or utf8(code)
+  return low and first .. from_hex(low) or first
+end
+
+local function unescaped(text)
+  -- "\\" first, as a byte that can't be in the text of a line.
+  text = gsub(text, "\\\\", "\0")
+  text = gsub(text, "\\u([dD][89aAbB]%x%x)\\u(%x%x%x%x)", from_hex)
+  text = gsub(text, "\\u(%x%x%x%x)", from_hex)
+  text = gsub(text, '\\(["/bfnrt])', ESCAPES)
+  return (gsub(text, "%z", "\\"))
+end
+
+local function space_end(text, i)
+  local c = byte(text, i)
+  while c == 32 or c == 9 or c == 10 or c == 13 do
+    i = i + 1
+    c = byte(text, i)
+  end
+  return i, c
+end
+
+-- Of a string whose quote is at `i`: its content and where it ends; nil where it has no end.
+local function string_at(text, i, has_escapes)
+  local last = find(text, '"', i + 1, true)
+  if not last then
+    return nil
+  end
+  if not has_escapes then
+    return sub(text, i + 1, last - 1), last + 1
+  end
+  while true do
+    local slashes = 0
+    while byte(text, last - 1 - slashes) == 92 do
+      slashes = slashes + 1
+    end
+    if slashes % 2 == 0 then
+      break
+    end
+    last = find(text, '"', last + 1, true)
+    if not last then
+      return nil
+    end
+  end
+  local content = sub(text, i + 1, last - 1)
+  if find(content, "\\", 1, true) then
+    content = unescaped(content)
+  end
+  return content, last + 1
+end
+
+-- Of at most `room` bytes, not within a character.
+local function cut(text, room)
+  while room > 0 and byte(text, room + 1) >= 0x80 and byte(text, room + 1) < 0xC0 do
+    room = room - 1
+  end
+  return sub(text, 1, room)
+end
+
+-- Of a number, true, false or null at `i`: its value (nil for null) and where it ends; false where it is none of them.
+local function word_at(text, i, c)
+  if c == MINUS or c >= ZERO and c <= NINE then
+    local last = i + 1
+    local d = byte(text, last)
+    while d and (d >= ZERO and d <= NINE or d == 46 or d == 101 or d == 69 or d == 43 or d == MINUS) do
+      last = last + 1
+      d = byte(text, last)
+    end
+    local word = sub(text, i, last - 1)
+    local value = tonumber(word)
+    if not value then
+      return false
+    end
+    if value > LARGEST or value < -LARGEST or last - i > 17 or find(word, "[eE]") then
+      value = word
+    end
+    return value, last
+  end
+  local word = match(text, "^%l+", i)
+  if word == "true" then
+    return true, i + 4
+  elseif word == "false" then
+    return false, i + 5
+  elseif word == "null" then
+    return nil, i + 4
+  end
+  return false
+end
+
+-- The fields of a line that is a JSON object; nil where it is none, or one that is too deep or has too many fields.
+function json.object(text)
+  local has_escapes = find(text, "\\", 1, true) ~= nil
+  local top = {}
+  local here, is_list, depth = top, false, 1
+  local parents, lists, rooms, room = {}, {}, {}, MOST_BYTES
+  local fields = 0
+  local i, c = space_end(text, 2)
+  local empty = true
+  while true do
+    if is_list and c == CLOSE_LIST and empty or not is_list and c == CLOSE and empty then
+      -- The end of an empty one; others end after a value.
+      depth = depth - 1
+      if depth == 0 then
+        break
+      end
+      here, is_list, room = parents[depth], lists[depth], rooms[depth]
+      i, c = space_end(text, i + 1)
+    else
+      fields = fields + 1
+      if fields > MOST_FIELDS then
+        return nil
+      end
+      local key
+      if is_list then
+        key = #here + 1
+      else
+        if c ~= QUOTE then
+          return nil
+        end
+        key, i = string_at(text, i, has_escapes)
+        if not key then
+          return nil
+        end
+        i, c = space_end(text, i)
+        if c ~= COLON then
+          return nil
+        end
+        i, c = space_end(text, i + 1)
+      end
+      if c == QUOTE then
+        local value
+        value, i = string_at(text, i, has_escapes)
+        if not value then
+          return nil
+        end
+        if #value > room then
+          value = cut(value, room)
+        end
+        here[key] = value
+      elseif c == OPEN or c == OPEN_LIST then
+        if depth == MOST_LEVELS then
+          return nil
+        end
+        parents[depth], lists[depth], rooms[depth] = here, is_list, room
+        local inner = {}
+        local next_i, next_c = space_end(text, i + 1)
+        if not (c == OPEN_LIST and next_c == CLOSE_LIST) then
+          here[key] = inner
+        end
+        if not is_list then
+          room = room - #key - 1
+          if room < 0 then
+            return nil
+          end
+        end
+        here, is_list, depth = inner, c == OPEN_LIST, depth + 1
+        i, c, empty = next_i, next_c, true
+        goto continue
+      elseif c == nil then
+        return nil
+      else
+        local value, last = word_at(text, i, c)
+        if not last then
+          return nil
+        end
+        here[key] = value
+        i = last
+      end
+      i, c = space_end(text, i)
+    end
+    -- After a value.
+    while c == CLOSE and not is_list or c == CLOSE_LIST and is_list do
+      depth = depth - 1
+      if depth == 0 then
+        break
+      end
+      here, is_list, room = parents[depth], lists[depth], rooms[depth]
+      i, c = space_end(text, i + 1)
+    end
+    if depth == 0 then
+      break
+    end
+    if c ~= COMMA then
+      return nil
+    end
+    i, c = space_end(text, i + 1)
+    empty = false
+    ::continue::
+  end
+  i = space_end(text, i + 1)
+  return i > #text and top or nil
+end
+
+-- What log frameworks call the severity.
+function json.severity(object)
+  return object.level
+    or object.severity
+    or object.lvl
+    or object.levelname
+    or object.log_level
+    or object.loglevel
+    or object.logLevel
+    or object.Level
+    or object.LogLevel
+    or object["log.level"]
+    or object["@l"]
+    or object.severityText
+    or object.severity_text
+end
+
+return json

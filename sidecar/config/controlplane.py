@@ -1,0 +1,36 @@
+"""The `controlPlane` section: logs of the EKS control plane, which come from CloudWatch Logs."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from sidecar.config.family import Family, Rotation
+from sidecar.config.names import IndexName
+from sidecar.config.section import Many
+from sidecar.config.show import quoted
+from sidecar.config.units import Duration, Given
+
+LogType = Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]
+LOG_TYPES: tuple[LogType, ...] = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+
+
+def _log_group(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_./#-]{1,512}", value):
+        raise ValueError(f"expected a log group such as /aws/eks/CLUSTER/cluster, found {quoted(value)}")
+    return value
+
+
+class ControlPlane(Family):
+    """Logs of the EKS control plane."""
+
+    index: IndexName = "eks-control-plane-logs"
+    """Index, or first part of its name where `rotate` adds a date."""
+    rotate: Rotation = "daily"
+    """How often a new index begins, by the record's own time (UTC). Old indices go as a whole, which is cheap."""
+    retain: Annotated[Duration | None, Given] = None
+    """How long documents are kept after the end of their index's day or month; 30d where nothing is said."""
+    types: Many[LogType] = LOG_TYPES
+    """Which of the control plane's logs are taken: api, audit, authenticator, controllerManager, scheduler."""
+    log_group: Annotated[str | None, Given, AfterValidator(_log_group)] = None
+    """Log group in CloudWatch Logs; that of EKS, `/aws/eks/CLUSTER/cluster`, where nothing is said."""

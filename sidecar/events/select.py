@@ -1,0 +1,34 @@
+"""Which Events go out, by `events.include` and `events.exclude`. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sidecar.config.globs import matches
+from sidecar.config.model import Events
+
+
+def selected(event: Any, events: Events) -> bool:
+    """Whether an Event goes out, of whatever shape it is; what it doesn't say counts as empty text.
+
+    Each of its four names (namespace, type, reason, kind of the object) must be in the list of `include`, where that
+    isn't empty, and must not be in the list of `exclude`.
+    """
+    return all(
+        (not included or _in(included, name)) and not _in(excluded, name)
+        for included, excluded, name in (
+            (events.include.namespaces, events.exclude.namespaces, _text(event, "metadata", "namespace")),
+            (events.include.types, events.exclude.types, _text(event, "type")),
+            (events.include.reasons, events.exclude.reasons, _text(event, "reason")),
+            (events.include.kinds, events.exclude.kinds, _text(event, "involvedObject", "kind")),
+        )
+    )
+
+
+def _in(globs: Sequence[str], name: str) -> bool:
+    return any(matches(glob, name) for glob in globs)
+
+
+def _text(value: Any, *path: str) -> str:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""

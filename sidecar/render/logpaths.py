@@ -1,0 +1,66 @@
+"""Which of the pods' log files are read: for Fluent Bit as wildcards, for the sidecar as a function.
+
+The kubelet lays them out as `<namespace>_<pod>_<uid>/<container>/<restart>.log`, and rotates that to
+`<restart>.log.<time>` and `<restart>.log.<time>.gz`. No name has a `_` or a `/` in it, so that a wildcard in one part
+can't reach into the next, also where `*` matches a `/` (fnmatch(3), which Fluent Bit excludes with).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import product
+
+from sidecar.config.model import Config
+
+_TEMPORARY = "*.tmp"
+_PACKED = "*.gz"
+_PLACE = re.compile(r"([^/_]+)_([^/_]+)_[^/_]+/([^/]+)/[^/]*\.log[^/]*")
+
+
+def include_paths(config: Config) -> list[str]:
+    """Wildcards of what to read, each for in_tail's `path`; labels are the filter's business."""
+    wanted = config.logs.include
+    return [
+        f"{config.paths.logs}/{namespace}_{pod}_*/{container}/*.log*"
+        for namespace, pod, container in product(_any(wanted.namespaces), _any(wanted.pods), _any(wanted.containers))
+    ]
+
+
+def exclude_paths(config: Config) -> list[str]:
+    """Wildcards of what not to read, each for in_tail's `exclude_path`; gzipped files are read by another input."""
+    logs, unwanted = config.paths.logs, config.logs.exclude
+    return [
+        _PACKED,
+        _TEMPORARY,
+        *(f"{logs}/{namespace}_*_*/*/*" for namespace in unwanted.namespaces),
+        *(f"{logs}/*_{pod}_*/*/*" for pod in unwanted.pods),
+        *(f"{logs}/*_*_*/{container}/*" for container in unwanted.containers),
+    ]
+
+
+def wanted(config: Config) -> Callable[[str], bool]:
+    """Whether a file is to be read, by its path relative to `paths.logs`: plain or gzipped, by either input."""
+    include, exclude = config.logs.include, config.logs.exclude
+    required = [_matcher(globs) for globs in (include.namespaces, include.pods, include.containers)]
+    refused = [_matcher(globs) for globs in (exclude.namespaces, exclude.pods, exclude.containers)]
+
+    def is_wanted(path: str) -> bool:
+        place = _PLACE.fullmatch(path)
+        if not place or path.endswith(".tmp"):
+            return False
+        names = place.groups()
+        return all(match is None or match(name) for match, name in zip(required, names, strict=True)) and not any(
+            match is not None and match(name) for match, name in zip(refused, names, strict=True)
+        )
+
+    return is_wanted
+
+
+def _any(globs: Sequence[str]) -> Sequence[str]:
+    return globs or ("*",)
+
+
+def _matcher(globs: Sequence[str]) -> Callable[[str], object] | None:
+    """A function for any of the globs; None where there are none."""
+    if not globs:
+        return None
+    return re.compile("|".join(".*".join(map(re.escape, glob.split("*"))) for glob in globs)).fullmatch

@@ -1,0 +1,129 @@
+"""Pod logs through everything that goes wrong on a node: nothing missing, nothing twice, nothing damaged."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.podlogs.rows import ROWS, SHORT, Result, measure
+from tests.support.podlogs.score import Count, Score
+from tests.support.podlogs.spec import Log, Spec
+from tests.support.podlogs.truth import Truth
+from tests.support.podlogs.writer import Writer
+
+AT_A_TIME = 4
+"""Rows that run side by side: mostly they wait."""
+TRIED = [name for name in ROWS if name != "storm-10"]
+
+
+def _rows(request: pytest.FixtureRequest) -> list[str]:
+    """The rows that were selected."""
+    selected = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    return [name for name in TRIED if name in selected]
+
+
+@pytest.fixture(scope="module")
+def results(
+    request: pytest.FixtureRequest, fluent_bit: Path, opensearch_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Result]]]:
+    """Every row that was selected, begun at once."""
+    os.umask(0o027)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        begun = {
+            name: pool.submit(
+                measure,
+                ROWS[name],
+                SHORT,
+                tmp_path_factory.mktemp(name) / "row",
+                fluent_bit,
+                opensearch=opensearch_url if ROWS[name].indexed else "",
+            )
+            for name in _rows(request)
+        }
+        yield begun
+        for future in begun.values():
+            future.cancel()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", TRIED)
+def test_nothing_is_missing_twice_or_damaged(
+    name: str, results: dict[str, Future[Result]], record_property: Callable[[str, object], None]
+) -> None:
+    result = results[name].result()
+    record_property(name, str(result))
+    assert result.truth.lines > 500, "too little was written to show anything"
+    if ROWS[name].lossy:
+        assert result.score.missing > 0
+        assert (result.score.twice, result.score.damaged) == (0, 0), result.score.details()
+        assert result.notes["counted bytes"] == result.notes["unread bytes"]
+    else:
+        assert result.score.perfect, result.score.details()
+    for what in ROWS[name].reached:
+        assert all(result.notes[what]), f"{what}: {result.notes[what]}; the row did not do what it says"
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Writer:
+    """A container with 200 records, stack traces among them."""
+    log = Log("c0")
+    made = Writer(log, Spec(str(tmp_path), "", [log], mix={"plain": 5, "json": 3, "long": 1, "trace": 1}))
+    while len(made.kinds) < 200:
+        made.write(1)
+    made.finish()
+    return made
+
+
+def _texts(writer: Writer) -> list[str]:
+    """What a perfect pipeline makes of a container's only file."""
+    texts: list[str] = []
+    open_parts: dict[str, str] = {}
+    for line in writer.path.read_text().splitlines():
+        _, stream, tag, text = line.split(" ", 3)
+        whole = open_parts.pop(stream, "") + text
+        if tag == "P":
+            open_parts[stream] = whole
+        elif whole.startswith(("~", "{", "Traceback", "panic")):
+            texts.append(whole)
+        else:
+            texts[-1] += f"\n{whole}"
+    return texts
+
+
+def _score(writer: Writer, texts: list[str]) -> Score:
+    return Count(Truth.of([writer])).add_all(texts).score()
+
+
+def test_the_score_of_a_perfect_pipeline_is_perfect(writer: Writer) -> None:
+    score = _score(writer, _texts(writer))
+    assert score.perfect, score.details()
+    assert score.traces == score.whole > 5
+    assert score.sent == score.found > 200
+
+
+def test_the_score_sees_what_is_missing_twice_cut_merged_and_in_pieces(writer: Writer) -> None:
+    texts = _texts(writer)
+    plain = next(text for text in texts if text.startswith("~") and "\n" not in text)
+    at = texts.index(plain)
+    without, trace = texts[:at] + texts[at + 1 :], next(text for text in texts if "\n" in text)
+    head, _, tail = trace.rpartition("\n")
+    rest = [text for text in texts if text != trace]
+
+    missing, twice = _score(writer, without), _score(writer, [*texts, plain])
+    cut = _score(writer, [*without, plain[:-30]])
+    halves = _score(writer, [*without, plain[:40], plain[40:]])
+    merged = _score(writer, [*without[1:], plain + without[0]])
+    pieces, short = _score(writer, [*rest, head, tail]), _score(writer, [*rest, head])
+    unknown = _score(writer, [*texts, "~c0#99999# x #end99999"])
+
+    assert (missing.missing, missing.twice, missing.damaged) == (1, 0, 0)
+    assert (twice.missing, twice.twice, twice.damaged) == (0, 1, 0)
+    assert (cut.missing, cut.cut) == (0, 1)
+    assert (halves.cut, halves.unmarked) == (1, 1)
+    assert (merged.missing, merged.merged) == (0, 1)
+    assert (pieces.missing, pieces.traces - pieces.whole) == (0, 1)
+    assert (short.missing, short.traces - short.whole) == (1, 1)
+    assert unknown.unknown == 1
+    assert not any(score.perfect for score in (missing, twice, cut, halves, merged, pieces, short, unknown))
