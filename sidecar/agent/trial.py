@@ -43,10 +43,11 @@ def verify(config: Config, *, program: str = "fluent-bit") -> str:
             (Path(folder) / name).mkdir()
         _write_filter(config, Path(folder))
         file = Path(folder) / "fluent-bit.yaml"
-        with free_ports(1) as (port,):
+        content = fluent_bit(config)
+        with free_ports(1 + sum(map(len, content["pipeline"].values()))) as ports:
             pass  # free again, for Fluent Bit
-        file.write_text(to_yaml(harmless(fluent_bit(config), folder, port)))
-        return _try(path, file, port)
+        file.write_text(to_yaml(harmless(content, folder, iter(ports))))
+        return _try(path, file, ports[0])
 
 
 def _write_filter(config: Config, folder: Path) -> None:

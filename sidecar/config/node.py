@@ -42,7 +42,7 @@ class Buffer(Section):
     disk: Size = parse_size("2GiB")
     """Disk of the node for logs on their way, at least 64MiB: hours of an outage at usual rates. When it is full, the
     oldest go, and are counted. The journal of events has its own, `events.journal`."""
-    memory: Size = parse_size("64MiB")
+    memory: Size = parse_size("32MiB")
     """How much of that Fluent Bit has in memory at a time, at least 16MiB and at most `disk`. More costs memory in an
     outage and gains nothing."""
 

@@ -18,7 +18,7 @@ from sidecar.config.pattern import byteset
 from sidecar.config.pattern.tree import Anchor, Element, Frontier, Item, Mark, refuse
 
 MOST_STEPS = 256
-"""How many characters of a pattern may be tried at one place of the text; 256 take a second for 1 MiB."""
+"""How many characters of a pattern may be tried at one place of the text; 256 take two seconds for 1 MiB."""
 
 MOST_QUANTIFIERS = 190
 """LuaJIT's matcher calls itself for each quantifier, 200 deep at most; a few are left to the captures."""
