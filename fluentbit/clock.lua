@@ -37,6 +37,41 @@ function clock.seconds(time)
     - offset
 end
 
+local second, is_second = "", false
+
+-- Whether `text` is a date and a time to the second, such as "2026-11-22T10:00:00"; the last one is remembered.
+local function to_the_second(text)
+  if text ~= second then
+    local month, day, hour, minute, rest = text:match("^%d%d%d%d%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)$")
+    second = text
+    is_second = month ~= nil
+      and month >= "01" and month <= "12" and day >= "01" and day <= "31"
+      and hour <= "23" and minute <= "59" and rest <= "59"
+  end
+  return is_second
+end
+
+-- Whether `time` is one as a container runtime writes it. Ids are made of it, and names of indices.
+function clock.is_time(time)
+  local size = #time
+  if size < 20 or size > 35 or not to_the_second(time:sub(1, 19)) then
+    return false
+  end
+  if time:byte(size) ~= 90 then
+    return time:find("^%.?%d*[+-]%d%d:%d%d$", 20) ~= nil
+  end
+  if size == 20 then
+    return true
+  end
+  for i = 21, size - 1 do
+    local c = time:byte(i)
+    if c < 48 or c > 57 then
+      return false
+    end
+  end
+  return time:byte(20) == 46 and size > 21 and size <= 30
+end
+
 -- The date in UTC, such as "2026-11-22", of a time with another zone than Z; nil where `time` is none.
 function clock.utc_date(time)
   local seconds = clock.seconds(time)

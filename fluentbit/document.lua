@@ -67,23 +67,96 @@ end
 
 local ffi = require("ffi")
 
--- How many control characters a text has, tab and line feed not counted.
+local REPLACEMENT = "\239\191\189"
+
+-- How many control characters a text has, tab and line feed not counted, and whether all of it is ASCII.
 local function controls(text)
-  local bytes, count = ffi.cast("const uint8_t *", text), 0
+  local bytes, count, all = ffi.cast("const uint8_t *", text), 0, 0
   for i = 0, #text - 1 do
     local c = bytes[i]
+    all = bit.bor(all, c)
     if c < 32 and c ~= 9 and c ~= 10 then
       count = count + 1
     end
   end
-  return count
+  return count, all < 128
 end
 
--- In JSON a control character takes six bytes. A line full of them, which is no text, would swell its request beyond
--- what the server takes.
+-- How many bytes the UTF-8 character at `i` has (from 0); 0 where there is none: no overlong form, no surrogate.
+local function character(bytes, i, size)
+  local first = bytes[i]
+  if first < 0x80 then
+    return 1
+  end
+  local more = first < 0xC2 and 0 or first < 0xE0 and 1 or first < 0xF0 and 2 or first < 0xF5 and 3 or 0
+  if more == 0 or i + more >= size then
+    return 0
+  end
+  local least, most = 0x80, 0xBF
+  if first == 0xE0 then
+    least = 0xA0
+  elseif first == 0xED then
+    most = 0x9F
+  elseif first == 0xF0 then
+    least = 0x90
+  elseif first == 0xF4 then
+    most = 0x8F
+  end
+  if bytes[i + 1] < least or bytes[i + 1] > most then
+    return 0
+  end
+  for k = i + 2, i + more do
+    if bytes[k] < 0x80 or bytes[k] > 0xBF then
+      return 0
+    end
+  end
+  return more + 1
+end
+
+-- The place of the first byte from `i` on that is not UTF-8; the size where there is none.
+local function first_flaw(bytes, i, size)
+  while i < size do
+    local length = character(bytes, i, size)
+    if length == 0 then
+      return i
+    end
+    i = i + length
+  end
+  return size
+end
+
+-- Each run of bytes that are not UTF-8 becomes one U+FFFD.
+local function as_utf8(text)
+  local bytes, size = ffi.cast("const uint8_t *", text), #text
+  local flaw = first_flaw(bytes, 0, size)
+  if flaw == size then
+    return text
+  end
+  local parts, from = {}, 0
+  while flaw < size do
+    parts[#parts + 1] = sub(text, from + 1, flaw)
+    parts[#parts + 1] = REPLACEMENT
+    from = flaw + 1
+    while from < size and character(bytes, from, size) == 0 do
+      from = from + 1
+    end
+    flaw = first_flaw(bytes, from, size)
+  end
+  parts[#parts + 1] = sub(text, from + 1)
+  return table.concat(parts)
+end
+
+-- The text as OpenSearch takes it. In JSON a control character takes six bytes: a line full of them, which is no text,
+-- would swell its request beyond what the server takes, so that each run of them becomes one U+FFFD. So do bytes that
+-- are not UTF-8, which would be made longer on the way than a field may be.
 local function readable(text)
-  if controls(text) * 8 > #text then
-    return (text:gsub("[%z\1-\8\11-\31]", "\239\191\189"))
+  local count, ascii = controls(text)
+  local flooded = count * 8 > #text
+  if not ascii then
+    text = as_utf8(text)
+  end
+  if flooded then
+    return (text:gsub("[%z\1-\8\11-\31]+", REPLACEMENT))
   end
   return text
 end
@@ -191,8 +264,13 @@ local PRIORITIES = {
   ["7"] = "debug",
 }
 
+-- A field of an entry may be there several times.
+local function only(value)
+  return type(value) == "table" and value[1] or value
+end
+
 -- The document of an entry of systemd's journal; `timestamp` in seconds. An entry has no place in a file: its id is of
--- the boot, the microsecond, the process, and what it says.
+-- the boot, the microsecond, the process, and what it says as it was written, whatever is redacted or cut today.
 function document.of_unit(timestamp, entry)
   local seconds = math.floor(timestamp)
   local micros = math.floor((timestamp - seconds) * 1e6 + 0.5)
@@ -206,25 +284,28 @@ function document.of_unit(timestamp, entry)
     counters.add("old")
     return nil
   end
-  local text = entry.MESSAGE
+  local text = entry.MESSAGE or ""
   if type(text) == "table" then
     text = table.concat(text, "\n")
   end
-  text = sub(text or "", 1, settings.max_line)
-  if REDACT then
-    text = redact(text)
+  local unit, pid, boot = only(entry._SYSTEMD_UNIT) or "", only(entry._PID) or "", only(entry._BOOT_ID) or ""
+  local id = string.format("systemd/%s/%d%06d/%s/%s", boot, seconds, micros, pid, digest(unit .. text))
+  local cut = #text > settings.max_line or nil
+  if cut then
+    text = sub(text, 1, settings.max_line)
+    counters.add("truncated")
   end
-  local unit, pid = entry._SYSTEMD_UNIT, entry._PID
-  local place = (entry._BOOT_ID or "") .. "/" .. string.format("%d%06d", seconds, micros) .. "/" .. (pid or "")
+  text = readable(REDACT and redact(text) or text)
   return {
     ["@timestamp"] = os.date("!%Y-%m-%dT%H:%M:%S", seconds) .. string.format(".%06dZ", micros),
-    id = "systemd/" .. place .. "/" .. digest((unit or "") .. text),
+    id = id,
     index = index,
     cluster = CLUSTER,
-    log = readable(text),
-    level = LEVEL and (PRIORITIES[entry.PRIORITY] or level.of(text)) or nil,
-    kubernetes = { host = entry._HOSTNAME },
-    systemd = { unit = unit, identifier = entry.SYSLOG_IDENTIFIER, pid = tonumber(pid) },
+    log = text,
+    level = LEVEL and (PRIORITIES[only(entry.PRIORITY)] or level.of(text)) or nil,
+    truncated = cut,
+    kubernetes = { host = only(entry._HOSTNAME) },
+    systemd = { unit = unit, identifier = only(entry.SYSLOG_IDENTIFIER), pid = tonumber(pid) },
   }
 end
 

@@ -3,14 +3,15 @@
 -- A stream of a file has a slot:
 --   line     the parts of a line whose end has not come
 --   record   the lines of a record that may go on
---   raws     what is held, as it was read: { offset, raw line, offset, raw line, ... }
+--   raws     the lines of both, as they were read: { offset, raw line, offset, raw line, ... }
 -- Where a record ends follows from what its lines say and from their own times, so that it is the same each time.
 
 local settings, with = ...
 
-local clock, document, files, held, multiline = with.clock, with.document, with.files, with.held, with.multiline
+local clock, counters, document, files, held, multiline =
+  with.clock, with.counters, with.document, with.files, with.held, with.multiline
 
-local find, byte, sub, match, concat = string.find, string.byte, string.sub, string.match, table.concat
+local find, byte, sub, concat = string.find, string.byte, string.sub, table.concat
 
 local join = {}
 
@@ -21,11 +22,20 @@ local LINE_GAP, PART_GAP = settings.multiline_timeout, 60
 -- Ticks without a line of the file before what is held goes out, when the file holds no more (beyond the gap), and when
 -- nobody can tell, because it was rotated (Fluent Bit reads it for 30 s), or because Fluent Bit is far behind.
 local MARGIN, ROTATED, BEHIND = 2, 35, 600
-local FULL, PARTIAL, DASH, SPACE, LETTER_O, LETTER_E = 70, 80, 45, 32, 111, 101
+local FULL, PARTIAL, SPACE, LETTER_O, LETTER_E = 70, 80, 32, 111, 101
+local LONGEST_TIME = #"2026-11-22T10:00:00.123456789+00:00"
 
 local now = 0
 local open_slots = {} -- slot -> file
-local left = held.load() -- what an earlier process held, by the file's base
+local left = {} -- what an earlier process held: base -> birth -> list of entries (see held.load), with `path`
+local sent = {} -- what went out at the last tick: { file, stream, bound }
+
+held.load(function(path, birth, entry)
+  local base = files.base(path)
+  left[base] = left[base] or {}
+  left[base][birth] = left[base][birth] or { path = path }
+  table.insert(left[base][birth], entry)
+end)
 
 local function put(records, record)
   if record then
@@ -48,11 +58,32 @@ local function keep(file, slot, offset, raw)
   open_slots[slot] = file
 end
 
-local function release(slot)
-  if not slot.line and not slot.record then
-    slot.raws = nil
+-- The offset of the first line that is held, nil where there is none.
+local function first_held(slot)
+  local first = slot.record or slot.line
+  return first and first.offset
+end
+
+-- What has gone out is no longer held; gives back whether something had been.
+local function let_go(slot)
+  local first, raws = first_held(slot), slot.raws
+  if not raws or first and raws[1] >= first then
+    return false
+  end
+  local rest
+  if first then
+    rest = {}
+    for i = 1, #raws, 2 do
+      if raws[i] >= first then
+        rest[#rest + 1], rest[#rest + 2] = raws[i], raws[i + 1]
+      end
+    end
+  end
+  slot.raws = rest
+  if not rest then
     open_slots[slot] = nil
   end
+  return true
 end
 
 -- The open record goes out.
@@ -61,11 +92,10 @@ local function complete(file, slot, records)
   if record then
     slot.record = nil
     put(records, document.make(file, slot.stream, record.time, record.offset, concat(record.texts, "\n"), record.cut))
-    release(slot)
   end
 end
 
--- A whole line { time, last, offset, text, cut }; gives back whether it is held.
+-- A whole line { time, last, offset, text, cut }.
 local function whole(file, slot, line, records)
   local record = slot.record
   if record then
@@ -77,9 +107,8 @@ local function whole(file, slot, line, records)
       record.texts[#record.texts + 1] = line.text
       record.bytes = record.bytes + #line.text + 1
       record.state, record.last, record.cut = state, line.last, record.cut or line.cut
-      return true
+      return
     end
-    held.ended(file.path, slot.stream, line.offset, line.time)
     complete(file, slot, records)
   end
   local rule = multiline.beginning(multiline.rules_for(file.meta.rules), line.text)
@@ -94,13 +123,11 @@ local function whole(file, slot, line, records)
       last = line.last,
       cut = line.cut,
     }
-    return true
+    return
   end
   put(records, document.make(file, slot.stream, line.time, line.offset, line.text, line.cut))
-  return false
 end
 
--- A part; gives back whether it was added, which it isn't where the line is as long as it may be.
 local function add_part(line, text, time)
   local room = MOST_BYTES - line.bytes
   line.last = time
@@ -109,7 +136,6 @@ local function add_part(line, text, time)
   end
   line.texts[#line.texts + 1] = text
   line.bytes = line.bytes + #text
-  return room > 0
 end
 
 -- The unfinished line goes on as it is.
@@ -117,28 +143,34 @@ local function end_line(file, slot, records)
   local line = slot.line
   slot.line = nil
   line.text = concat(line.texts)
-  return whole(file, slot, line, records)
+  whole(file, slot, line, records)
 end
 
-local function part(file, slot, offset, raw, time, text)
+local function part(slot, offset, time, text)
   local line = slot.line
   if not line then
     line = { time = time, last = time, offset = offset, texts = {}, bytes = 0 }
     slot.line = line
   end
-  if add_part(line, text, time) then
-    keep(file, slot, offset, raw)
-    return true
-  end
-  return false
+  add_part(line, text, time)
 end
+
+-- The last line's time to the second: what it was found to be need not be looked at again.
+local last_second
 
 -- The stream, flag, time and text of a line as a container runtime writes it: "<time> stdout F <text>"; nil where it is
 -- no such line. After the flag, further tags may come ("F:tag").
 local function parsed(raw)
   local space = find(raw, " ", 1, true)
-  if not space or byte(raw, 5) ~= DASH then
+  if not space or space > LONGEST_TIME + 1 then
     return nil
+  end
+  local second = sub(raw, 1, 19)
+  if second ~= last_second then
+    if not find(second, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d$") then
+      return nil
+    end
+    last_second = second
   end
   local letter, flag = byte(raw, space + 4), byte(raw, space + 8)
   local stream = letter == LETTER_O and "stdout" or letter == LETTER_E and "stderr"
@@ -149,43 +181,46 @@ local function parsed(raw)
   if byte(raw, text) ~= SPACE then
     text = find(raw, " ", text, true) or #raw
   end
-  return stream, flag, sub(raw, 1, space - 1), sub(raw, text + 1)
+  local time = sub(raw, 1, space - 1)
+  if not clock.is_time(time) then
+    return nil
+  end
+  return stream, flag, time, sub(raw, text + 1)
 end
 
 -- One physical line of a stream in which something is held, or where something begins to be, into `records`; gives back
 -- whether the journal has to have it.
 local function take_held(file, slot, flag, offset, raw, time, text, records)
   if slot.line and longer_ago(slot.line.last, time, PART_GAP) then
-    held.ended(file.path, slot.stream, offset, time)
     end_line(file, slot, records)
   end
+  -- Of a line that is as long as it may be already, the journal needs the time only.
+  local full = slot.line and slot.line.cut
   if flag == PARTIAL then
-    return part(file, slot, offset, raw, time, text)
-  end
-  local line
-  if slot.line then
-    line, slot.line = slot.line, nil
+    part(slot, offset, time, text)
+  elseif slot.line then
+    local line = slot.line
+    slot.line = nil
     add_part(line, text, time)
     line.text = concat(line.texts)
+    whole(file, slot, line, records)
   elseif #text <= MOST_BYTES then
-    line = { time = time, last = time, offset = offset, text = text }
+    whole(file, slot, { time = time, last = time, offset = offset, text = text }, records)
   else
-    line = { time = time, last = time, offset = offset, text = sub(text, 1, MOST_BYTES), cut = true }
+    local line = { time = time, last = time, offset = offset, text = sub(text, 1, MOST_BYTES), cut = true }
+    whole(file, slot, line, records)
   end
-  local raws = slot.raws
-  if whole(file, slot, line, records) then
-    -- The parts of this line stay with it; what was held before it has gone out with its record.
-    if line.texts and not slot.raws then
-      slot.raws = raws
-    end
+  if let_go(slot) then
+    held.gone(file, slot.stream, offset, first_held(slot) or offset + 1)
+  end
+  if first_held(slot) then
+    raw = full and sub(raw, 1, #raw - #text) or raw
     keep(file, slot, offset, raw)
-    return true
+    return raw
   end
-  release(slot)
-  return false
 end
 
--- One physical line: a document, or nil and whether it is held; where more comes of it, into `records`.
+-- One physical line: a document, or nil and what the journal has to have; where more comes of it, into `records`.
 local function take(file, offset, raw, records)
   local stream, flag, time, text = parsed(raw)
   if not stream then
@@ -206,27 +241,72 @@ local function take(file, offset, raw, records)
   return nil, take_held(file, slot, flag, offset, raw, time, text, records)
 end
 
--- What an earlier process held of the file that a line at `offset` is the first of: what lies before it is taken up
--- again, what lies behind it will come again; what is older, although it lies behind, is of a file before this one.
-local function take_up(file, offset, time, records)
-  local entries = left[file.base]
-  if not entries then
-    return
-  end
-  local others = {}
+-- The entries of one file as lines in their order, { offset, raw }: those before `offset`, where the file is read on.
+-- What lies behind it will come again, and what has gone out before it is on disk.
+local function still_held(entries, offset)
+  local lines, bounds, known = {}, { stdout = 0, stderr = 0 }, {}
   for _, entry in ipairs(entries) do
-    local before, older = entry.offset < offset, entry.time <= time
-    if before and older then
-      if entry.raw then
-        put(records, (take(file, entry.offset, entry.raw, records)))
-      elseif file[entry.ended] then
-        join.flush(file, file[entry.ended], records)
-      end
-    elseif older then
-      others[#others + 1] = entry
+    if entry.gone and entry.at < offset then
+      bounds[entry.gone] = math.max(bounds[entry.gone], entry.bound)
     end
   end
-  left[file.base] = #others > 0 and others or nil
+  for _, entry in ipairs(entries) do
+    if entry.raw and entry.offset < offset and not known[entry.offset] then
+      known[entry.offset] = true
+      if entry.offset >= (bounds[parsed(entry.raw)] or 0) then
+        lines[#lines + 1] = entry
+      end
+    end
+  end
+  table.sort(lines, function(a, b)
+    return a.offset < b.offset
+  end)
+  return lines
+end
+
+local function take_up(file, entries, offset, records)
+  for _, line in ipairs(still_held(entries, offset)) do
+    put(records, (take(file, line.offset, line.raw, records)))
+  end
+end
+
+-- What an earlier process held of this file, if anything. Where nobody can tell which file it was, because one of them
+-- is gone, it is this one if there is no other.
+local function left_of(file)
+  local of_base = left[file.base]
+  if not of_base then
+    return nil
+  end
+  local birth = file.birth
+  if not of_base[birth] then
+    local only = next(of_base)
+    if next(of_base, only) or sub(birth, 1, 1) ~= "?" and sub(only, 1, 1) ~= "?" then
+      return nil
+    end
+    birth = only
+  end
+  local entries = of_base[birth]
+  of_base[birth] = nil
+  if next(of_base) == nil then
+    left[file.base] = nil
+  end
+  return entries
+end
+
+-- What is held of a file that is read again.
+local function taken_back(before)
+  local entries = {}
+  for _, stream in ipairs({ "stdout", "stderr" }) do
+    local slot = before[stream]
+    local raws = slot and slot.raws or {}
+    for i = 1, #raws, 2 do
+      entries[#entries + 1] = { offset = raws[i], raw = raws[i + 1] }
+    end
+    if slot then
+      open_slots[slot] = nil
+    end
+  end
+  return entries
 end
 
 -- Everything that is held of a stream.
@@ -235,7 +315,7 @@ function join.flush(file, slot, records)
     end_line(file, slot, records)
   end
   complete(file, slot, records)
-  release(slot)
+  let_go(slot)
 end
 
 local gathered = {}
@@ -243,19 +323,20 @@ local gathered = {}
 -- A record of the tail input; gives back a document, a list of several, or nil.
 function join.line(record)
   local path, offset, raw = record.path, record.offset, record.log
-  local file = files.newest(path)
+  local file = files.only(path)
   if not file or file.next ~= offset then
-    local fresh
-    file, fresh = files.at(path, offset, now)
+    local fresh, before
+    file, fresh, before = files.at(path, offset, raw, now)
     if fresh then
-      take_up(file, offset, match(raw, "^%S+") or "", gathered)
+      local entries = before and taken_back(before) or left_of(file)
+      take_up(file, entries or {}, offset, gathered)
     end
   end
   file.next = offset + #raw + 1
   file.touched = now
-  local one, is_held = take(file, offset, raw, gathered)
-  if is_held then
-    held.line(path, offset, raw)
+  local one, to_hold = take(file, offset, raw, gathered)
+  if to_hold then
+    held.line(file, offset, to_hold)
   end
   if #gathered == 0 then
     return one
@@ -266,11 +347,13 @@ function join.line(record)
   return #several > 1 and several or several[1]
 end
 
--- Whether what a slot holds can get no more: because a later line has passed it, or nothing comes any more.
+-- Whether what a slot holds can get no more: because a later line has passed it, or nothing comes any more; and whether
+-- that is a guess.
 local function is_due(file, slot)
   local last = (slot.line or slot.record).last
   local gap = slot.line and PART_GAP or LINE_GAP
-  if file.time and longer_ago(last, file.time, gap) then
+  -- Times of the two streams may be in the wrong order, by less than the margin.
+  if file.time and longer_ago(last, file.time, gap + MARGIN) then
     return true
   end
   local idle = now - file.touched
@@ -278,48 +361,101 @@ local function is_due(file, slot)
     return false
   end
   local unread = files.has_unread(file)
-  return unread == false or idle >= BEHIND or unread == nil and idle >= ROTATED
+  if unread == false then
+    return true
+  end
+  return idle >= (unread and BEHIND or math.max(ROTATED, gap + MARGIN)), true
+end
+
+local function send(file, slot, bound, records)
+  join.flush(file, slot, records)
+  sent[#sent + 1] = { file, slot.stream, bound }
 end
 
 local function flush_due(records)
   for slot, file in pairs(open_slots) do
-    if is_due(file, slot) then
-      held.ended(file.path, slot.stream, file.next, file.time or "")
-      join.flush(file, slot, records)
+    local due, guessed = is_due(file, slot)
+    if due then
+      send(file, slot, file.next, records)
+      if guessed then
+        counters.add("flushed_by_timer")
+      end
     end
   end
 end
 
--- What an earlier process held of files that no line has come from since.
+-- Whether lines of a stream whose last one is held follow in the file; nil where it is gone. Nobody knows how far Fluent
+-- Bit has read; but where it had read such a line, the record would not be held, or the line too.
+local function is_followed(file, lines)
+  local after = {}
+  for _, line in ipairs(lines) do
+    local stream = parsed(line.raw)
+    if stream then
+      after[stream] = line.offset + #line.raw + 1
+    end
+  end
+  for stream, offset in pairs(after) do
+    local rest = files.rest(file, offset)
+    if not rest then
+      return nil
+    end
+    for raw in rest:gmatch("[^\n]+") do
+      if parsed(raw) == stream then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+-- What an earlier process held of a file that no line has come from since.
+local function flush_unread(birth, entries, records)
+  local file = files.apart(entries.path, 0, birth)
+  local lines = still_held(entries, math.huge)
+  local last = #lines > 0 and lines[#lines].offset or 0
+  local followed = is_followed(file, lines)
+  if followed and now < BEHIND then
+    return false
+  end
+  take_up(file, entries, math.huge, records)
+  for _, stream in ipairs({ "stdout", "stderr" }) do
+    if file[stream] and first_held(file[stream]) then
+      send(file, file[stream], last + 1, records)
+      if followed ~= false then
+        counters.add("flushed_by_timer")
+      end
+    end
+  end
+  return true
+end
+
 local function flush_left(records)
-  if now < ROTATED then
+  if now % ROTATED ~= 0 then
     return
   end
-  for base, entries in pairs(left) do
-    local last = entries[#entries]
-    local file = files.apart(last.path, last.offset + #(last.raw or ""))
-    if files.has_unread(file) ~= true or now >= BEHIND then
-      for _, entry in ipairs(entries) do
-        if entry.raw then
-          put(records, (take(file, entry.offset, entry.raw, records)))
-        elseif file[entry.ended] then
-          join.flush(file, file[entry.ended], records)
-        end
+  for base, of_base in pairs(left) do
+    for birth, entries in pairs(of_base) do
+      if flush_unread(birth, entries, records) then
+        of_base[birth] = nil
       end
-      for _, stream in ipairs({ "stdout", "stderr" }) do
-        if file[stream] then
-          join.flush(file, file[stream], records)
-        end
-      end
+    end
+    if next(of_base) == nil then
       left[base] = nil
     end
   end
 end
 
-local function each_held(line)
+local function each_held(add)
   for slot, file in pairs(open_slots) do
     for i = 1, #slot.raws, 2 do
-      line(file.path, slot.raws[i], slot.raws[i + 1])
+      add(file.path, file.birth, { offset = slot.raws[i], raw = slot.raws[i + 1] })
+    end
+  end
+  for _, of_base in pairs(left) do
+    for birth, entries in pairs(of_base) do
+      for _, entry in ipairs(entries) do
+        add(entries.path, birth, entry)
+      end
     end
   end
 end
@@ -329,8 +465,11 @@ end
 -- The journal first: what goes out now is on disk only when Fluent Bit has taken it, which is so at the next tick.
 function join.tick()
   now = clock.ticks
-  local nothing_left = next(left) == nil
-  held.tick(next(open_slots) == nil and nothing_left, nothing_left and each_held or nil)
+  for _, each in ipairs(sent) do
+    held.gone(each[1], each[2], -1, each[3])
+  end
+  sent = {}
+  held.tick(next(open_slots) == nil and next(left) == nil, each_held)
   local due = {}
   flush_due(due)
   flush_left(due)

@@ -174,8 +174,12 @@ function json.object(text)
         if not value then
           return nil
         end
-        if #value > room then
-          value = cut(value, room)
+        local left = is_list and room or room - #key - 1
+        if left < 0 then
+          return nil
+        end
+        if #value > left then
+          value = cut(value, left)
         end
         here[key] = value
       elseif c == OPEN or c == OPEN_LIST then
@@ -201,7 +205,7 @@ function json.object(text)
         return nil
       else
         local value, last = word_at(text, i, c)
-        if not last then
+        if not last or not is_list and #key > room then
           return nil
         end
         here[key] = value

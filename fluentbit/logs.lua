@@ -29,6 +29,7 @@ local held = module("held", settings, counters)
 local files = module("files", pods, counters)
 local join = module("join", settings, {
   clock = clock,
+  counters = counters,
   document = document,
   files = files,
   held = held,
@@ -62,7 +63,8 @@ local function rescued(tag, record)
   if tag == TICK or tag == SYSTEMD then
     return nil
   end
-  return document.odd(files.at(record.path, record.offset, clock.ticks), record.offset, record.log)
+  local path, offset, raw = tostring(record.path), tonumber(record.offset) or 0, tostring(record.log)
+  return document.odd(files.apart(path, offset), offset, raw)
 end
 
 -- The callback. An error of its own must not reach Fluent Bit, which would pass a whole buffer of raw lines on.

@@ -18,7 +18,8 @@ end
 -- The name of an exception at the end of the line or before its message.
 local function names_exception(text)
   return find(text, "Exception", 1, true) and find(text, "Exception[:%s]") or find(text, "Exception$")
-    or find(text, "Error", 1, true) and (find(text, "[%w$]Error[:%s]") or find(text, "[%w$]Error$"))
+    or find(text, "Error", 1, true)
+      and (find(text, "[%w$]Error[:%s]") or find(text, "[%w$]Error$") or find(text, "^Error:") or find(text, "^Error %["))
     or find(text, "Throwable", 1, true) and (find(text, "Throwable[:%s]") or find(text, "Throwable$"))
 end
 

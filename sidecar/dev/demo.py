@@ -119,6 +119,8 @@ def _pipeline(folder: Path, url: str) -> Path:
         content: dict[str, Any] = {
             "cluster": CLUSTER,
             "opensearch": {"url": url},
+            # No node's logs are here to be read.
+            "logs": {"enabled": False},
             "paths": {"state": str(folder / "state"), "run": str(folder / "run")},
             "agent": {"address": "127.0.0.1", "port": agent},
             "fluentbit": {"port": fluent_bit},

@@ -238,7 +238,8 @@ class Bench:
 
 def _to_null(content: Json) -> None:
     content["pipeline"]["outputs"] = [
-        {"name": "null", "match": output["match"]} for output in content["pipeline"]["outputs"]
+        {"name": "null", **{key: output[key] for key in ("match", "match_regex") if key in output}}
+        for output in content["pipeline"]["outputs"]
     ]
 
 

@@ -53,5 +53,15 @@ class LuaJit:
         return taken, found
 
 
+def python(value: Any, *, like: Any) -> Any:
+    """A value of Lua as Python has it; `like` says of a table whether it is a list, and of bytes that they are text."""
+    if isinstance(like, dict):
+        known = {key.encode(): key for key in like}
+        return {known.get(key, key): python(item, like=like.get(known.get(key))) for key, item in value.items()}
+    if isinstance(like, list | tuple):
+        return [python(value[at], like=item) for at, item in enumerate(like, start=1)] if len(value) == len(like) else value
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def _lua(value: Any) -> Any:
     return value.encode() if isinstance(value, str) else value

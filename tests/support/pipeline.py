@@ -1,5 +1,6 @@
 """A pipeline under test: the sidecar and Fluent Bit as real processes, which may be killed and started again."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,14 @@ from sidecar.config import Config, load
 from sidecar.opensearch import connect
 from sidecar.opensearch.query import documents, refresh
 from sidecar.render import fields
-from sidecar.render.indices import event_index_pattern
+from sidecar.render.indices import DEAD_LETTER, event_index_pattern, families, index_pattern
 from sidecar.render.layout import Layout
+from sidecar.render.templates import index_templates
 from tests.support.process import Process
 from tests.support.waiting import free_port, unique_name, wait_until
+
+NODE = "no-such-node"
+"""Whose pods the sidecar asks for: there are none."""
 
 
 class Pipeline:
@@ -44,7 +49,10 @@ class Pipeline:
             "cluster": unique_name("cluster"),
             "opensearch": {"url": url},
             "events": {"index": self.index},
-            "paths": {"state": str(folder / "state"), "run": str(folder / "run")},
+            "logs": {"index": unique_name("logs")},
+            "controlPlane": {"index": unique_name("control-plane")},
+            # Not the logs of the machine that the tests run on.
+            "paths": {"logs": str(folder / "pods"), "state": str(folder / "state"), "run": str(folder / "run")},
             "agent": {"address": "127.0.0.1", "port": free_port()},
             "fluentbit": {"port": free_port()},
         }
@@ -63,7 +71,7 @@ class Pipeline:
     def start_sidecar(self, *options: str, env: dict[str, str] | None = None) -> Process:
         """`sidecar run`, once it has rendered."""
         command = [sys.executable, "-m", "sidecar", "run", "-c", self.file, "--kubeconfig", self._kubeconfig, *options]
-        process: Process = self._start(command, name="sidecar", env=env)
+        process: Process = self._start(command, name="sidecar", env={**(env or os.environ), "NODE_NAME": NODE})
         wait_until(lambda: self.get("/readyz") is not None, 30, lambda: f"the sidecar is ready; {process}")
         return process
 
@@ -93,6 +101,8 @@ class Pipeline:
         return list(documents(self._client, pattern, query, order=fields.ID))
 
     def clean(self) -> None:
-        """Remove its indices and templates."""
-        self._client.request("DELETE", f"/{self.index}-*")
-        self._client.request("DELETE", f"/_index_template/fluent-sidecar-{self.index}")
+        """Remove its indices and index templates; what all pipelines share stays."""
+        for family in families(self.config):
+            self._client.request("DELETE", f"/{index_pattern(family)}")
+        for name in index_templates(self.config).keys() - {DEAD_LETTER}:
+            self._client.request("DELETE", f"/_index_template/{name}")

@@ -12,11 +12,12 @@ Judge = Callable[[str, str, Json], tuple[int, Json | None]]
 
 
 class FakeOpenSearch(FakeServer):
-    """Knows _mget, _bulk with `create`, and _index_template.
+    """Knows _mget, _bulk with `create`, _component_template and _index_template.
 
     Attributes:
         documents: By (index, id).
-        templates: By name.
+        components: Component templates by name.
+        templates: Index templates by name.
         script: Steps for the next requests, before anything else.
         judge: Tells the status and error of a document that is to be created; 201 and None accept it.
         limit: Bytes of a body above which the answer is 413.
@@ -25,6 +26,7 @@ class FakeOpenSearch(FakeServer):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.documents: dict[tuple[str, str], Json] = {}
+        self.components: dict[str, Json] = {}
         self.templates: dict[str, Json] = {}
         self.script: list[Script] = []
         self.judge: Judge = lambda _index, _id, _source: (201, None)
@@ -40,8 +42,10 @@ class FakeOpenSearch(FakeServer):
             exchange.json({"docs": [self._found(item) for item in orjson.loads(request.body)["docs"]]})
         elif request.path == "/_bulk":
             exchange.json(self._bulk(request))
+        elif request.path.startswith("/_component_template/"):
+            self._template(exchange, "component_template", self.components)
         elif request.path.startswith("/_index_template/"):
-            self._template(exchange, request.path.rpartition("/")[2])
+            self._index_template(exchange)
         else:
             exchange.json({"error": "what?"}, 400)
 
@@ -70,11 +74,25 @@ class FakeOpenSearch(FakeServer):
         self.documents[index, key] = source
         return {"status": status}
 
-    def _template(self, exchange: Exchange, name: str) -> None:
+    def _index_template(self, exchange: Exchange) -> None:
+        request = exchange.request
+        missing = [
+            name
+            for name in (orjson.loads(request.body).get("composed_of", ()) if request.method == "PUT" else ())
+            if name not in self.components
+        ]
+        if missing:
+            reason = f"component templates {missing} do not exist"
+            exchange.json({"error": {"type": "invalid_index_template_exception", "reason": reason}}, 400)
+        else:
+            self._template(exchange, "index_template", self.templates)
+
+    def _template(self, exchange: Exchange, kind: str, held: dict[str, Json]) -> None:
+        name = exchange.request.path.rpartition("/")[2]
         if exchange.request.method == "PUT":
-            self.templates[name] = orjson.loads(exchange.request.body)
+            held[name] = orjson.loads(exchange.request.body)
             exchange.json({"acknowledged": True})
-        elif name in self.templates:
-            exchange.json({"index_templates": [{"name": name, "index_template": self.templates[name]}]})
+        elif name in held:
+            exchange.json({f"{kind}s": [{"name": name, kind: held[name]}]})
         else:
             exchange.json({"error": {"type": "resource_not_found_exception", "reason": name}}, 404)

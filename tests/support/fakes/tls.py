@@ -11,10 +11,19 @@ import pytest
 
 @dataclass(frozen=True)
 class Certificate:
-    """Its file, which is its own CA's too, and a server's context with it."""
+    """Its file, which is its own CA's too, its private key's, and a server's context with it."""
 
     file: Path
+    key: Path
     context: ssl.SSLContext
+
+    def demanding(self, client: "Certificate") -> ssl.SSLContext:
+        """A server's context that lets nobody in without the certificate `client`."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.file, self.key)
+        context.load_verify_locations(client.file)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
 
 def make_certificate(folder: Path) -> Certificate:
@@ -30,4 +39,4 @@ def make_certificate(folder: Path) -> Certificate:
     )  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    return Certificate(cert, context)
+    return Certificate(cert, key, context)

@@ -12,7 +12,7 @@ from sidecar.opensearch.apply import apply_templates
 from sidecar.opensearch.client import Client
 from sidecar.render.fluentbit import HOST, PORT
 from sidecar.render.layout import Layout
-from sidecar.render.templates import index_templates
+from sidecar.render.templates import templates
 from tests.support.podlogs.spec import Log
 
 Json = dict[str, Any]
@@ -113,7 +113,7 @@ class Rendered:
     def apply(self, opensearch: str) -> None:
         """Put the index templates in place."""
         client = Client(opensearch)
-        for _ in apply_templates(client, index_templates(self.config)):
+        for _ in apply_templates(client, templates(self.config)):
             pass
         client.close()
 
@@ -121,8 +121,11 @@ class Rendered:
         """Remove the index templates and the indices."""
         client = Client(opensearch)
         client.request("DELETE", f"/{self.config.logs.index}*", params={"expand_wildcards": "all"})
-        for name in index_templates(self.config):
+        wanted = templates(self.config)
+        for name in wanted.indices:
             client.request("DELETE", f"/_index_template/{name}")
+        for name in wanted.components:
+            client.request("DELETE", f"/_component_template/{name}")
         client.close()
 
     def write_pods(self, logs: list[Log]) -> None:

@@ -135,6 +135,13 @@ def reloads_in_an_outage(rig: Rig, scale: Scale) -> Truth:
     return rig.finish(90)
 
 
+def split(rig: Rig, scale: Scale) -> Truth:
+    """Rotations that fall between the parts of a line: the first are at the end of one file, the last in the next."""
+    _begin(rig)
+    rig.generate(_spec(scale, scale.pick(40, 10), split=True))
+    return rig.finish(60)
+
+
 def poison(rig: Rig, scale: Scale) -> Truth:
     """One line of a hundred has an object where the others have a number."""
     _begin(rig)
@@ -330,6 +337,7 @@ ROWS = {
     "stopped": Row("stopped for 23 s over two rotations", stopped),
     "reloads": Row("four reloads under load", reloads),
     "reloads-outage": Row("two reloads in an outage", reloads_in_an_outage),
+    "split": Row("rotated in the middle of long lines", split),
     "poison": Row("1 % poison", poison, indexed=True),
     "identical": Row("4,600 identical lines, twice", identical),
     "traces": Row("30 % stack traces with pauses", traces),

@@ -72,6 +72,8 @@ class Spec:
         check_every: Seconds between two looks at the files; the kubelet's are 10.
         keep: Files of a container, the one being written included.
         compress: Whether rotated files but the newest are gzipped.
+        split: Whether a rotation may fall between the parts of a line, which are then in two files; stack traces are
+            never spared that.
     """
 
     root: str
@@ -93,6 +95,7 @@ class Spec:
     check_every: float = 0.25
     keep: int = 5
     compress: bool = True
+    split: bool = False
 
     def save(self, file: Path) -> None:
         file.write_bytes(orjson.dumps(asdict(self)))

@@ -52,6 +52,7 @@ class Writer:
         self.written = 0
         self.lines = 0
         self._reopen = False
+        self._unfinished: set[int] = set()
         self._over = False
         self.path = self._root / log.path
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +147,7 @@ class Writer:
 
     def _block(self, stream: int) -> None:
         """Write lines of one stream until a block is full or the stream stalls."""
-        if self._reopen:
+        if self._reopen and (self._spec.split or not self._unfinished):
             self._reopen = False
             self._file.close()
             self._file = self._open()
@@ -189,8 +190,10 @@ class Writer:
             for _ in range(count):
                 start = 0
                 while len(text) - start > PART:
+                    self._unfinished.add(stream)
                     yield self._line(number, name, text[start : start + PART], tag=b"P")
                     start += PART
+                self._unfinished.discard(stream)
                 yield self._line(number, name, text[start:] if start else text, moment=moment)
 
     def _trace(self, number: int, name: bytes) -> Iterator[bytes | float]:

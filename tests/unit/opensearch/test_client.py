@@ -1,4 +1,6 @@
 import logging
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -184,6 +186,80 @@ def test_plain_http_to_a_tls_port_hints_at_https(certificate: Certificate) -> No
     with served(certificate) as server:
         error = error_of(client_of(server.url.replace("https:", "http:")))
     assert "https" in error.hint
+
+
+# --- A client certificate
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("client"))
+
+
+def mtls(certificate: Certificate, cert: Path, key: Path) -> tuple[str, str]:
+    return f"tls: {{ca: {certificate.file}}}", f"auth: {{mtls: {{cert: {cert}, key: {key}}}}}"
+
+
+def test_a_server_that_demands_a_certificate_gets_ours(certificate: Certificate, own: Certificate) -> None:
+    with Scripted(says(200, {"ok": 1}), tls=certificate.demanding(own)) as server:
+        client = client_of(server.url, *mtls(certificate, own.file, own.key))
+        assert client.request("GET", "/") == {"ok": 1}
+        client.close()
+    (request,) = server.requests
+    assert "authorization" not in request.headers
+
+
+def test_without_ours_such_a_server_takes_nothing(certificate: Certificate, own: Certificate) -> None:
+    with Scripted(says(200, {"ok": 1}), tls=certificate.demanding(own)) as server:
+        error = error_of(client_of(server.url, f"tls: {{ca: {certificate.file}}}"))
+        other = error_of(client_of(server.url, *mtls(certificate, certificate.file, certificate.key)))
+    assert "can't be reached" in str(error)
+    assert "can't be reached" in str(other)
+    assert server.requests == []
+
+
+def test_the_server_is_still_checked(certificate: Certificate, own: Certificate) -> None:
+    with Scripted(says(200, {"ok": 1}), tls=certificate.demanding(own)) as server:
+        error = error_of(client_of(server.url, f"auth: {{mtls: {{cert: {own.file}, key: {own.key}}}}}"))
+    assert "certificate can't be verified" in str(error)
+
+
+def test_a_certificate_and_the_key_of_another_are_told_before_anything_is_sent(
+    certificate: Certificate, own: Certificate
+) -> None:
+    with pytest.raises(OpenSearchError, match=r"opensearch\.auth\.mtls: .* can't be used") as caught:
+        client_of("https://127.0.0.1:1", *mtls(certificate, own.file, certificate.key))
+    assert "its private key" in caught.value.hint
+
+
+@pytest.mark.parametrize("missing", ["cert", "key"])
+def test_a_certificate_file_that_is_not_there_is_named(own: Certificate, tmp_path: Path, missing: str) -> None:
+    files = {"cert": own.file, "key": own.key, missing: tmp_path / "none.pem"}
+    with pytest.raises(OpenSearchError, match=r"none\.pem.*can't be used: No such file"):
+        client_of("https://127.0.0.1:1", f"auth: {{mtls: {{cert: {files['cert']}, key: {files['key']}}}}}")
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(own: Certificate, tmp_path: Path) -> None:
+    locked = tmp_path / "locked.pem"
+    openssl = shutil.which("openssl")
+    assert openssl
+    words = [openssl, "ec", "-in", own.key, "-aes256", "-passout", "pass:hunter2", "-out", locked]
+    subprocess.run(words, check=True, capture_output=True)
+    began = time.monotonic()
+    with pytest.raises(OpenSearchError, match="can't be used") as caught:
+        client_of("https://127.0.0.1:1", f"auth: {{mtls: {{cert: {own.file}, key: {locked}}}}}")
+    assert "without a passphrase" in caught.value.hint
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "section"), [("ssm", "path: /a/b, region: eu-west-1"), ("sigv4", "region: eu-west-1")], ids=["ssm", "sigv4"]
+)
+def test_credentials_that_need_aws_are_refused_instead_of_left_out(kind: str, section: str) -> None:
+    # Without them every request would be an anonymous one.
+    with pytest.raises(OpenSearchError, match=rf"opensearch\.auth\.{kind}: the sidecar itself can't use it") as caught:
+        client_of("https://h", f"auth: {{{kind}: {{{section}}}}}")
+    assert caught.value.hint == "use basic or mtls"
 
 
 @pytest.mark.parametrize("text", [None, "not a certificate"])

@@ -17,7 +17,10 @@ import sidecar.render
 from sidecar.config import Config, load, loads
 from sidecar.render import MANIFEST, render
 from sidecar.render.fluentbit import variables
+from sidecar.render.lua import ENTRY, SETTINGS
+from sidecar.render.proof import matches
 from tests.support.golden import check_golden
+from tests.support.lua import LuaJit
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = Path(__file__).parent / "golden"
@@ -49,9 +52,11 @@ def strings(value: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_golden(case: Path, monkeypatch: pytest.MonkeyPatch, *, update_golden: bool) -> None:
-    # A release changes its version alone: not these files.
+    # A release changes its version alone, and work on the filter its own files: not these.
     for module in (sidecar.render, sidecar.render.templates):
         monkeypatch.setattr(module, "__version__", "0.0.0")
+    monkeypatch.setattr(sidecar.render, "_HEADER", sidecar.render._HEADER.replace(sidecar.__version__, "0.0.0"))
+    monkeypatch.setattr(sidecar.render, "scripts", lambda: {ENTRY: "-- The filter: see the folder fluentbit.\n"})
 
     check_golden(case / "rendered", render(load(str(case / "pipeline.yaml"))), update=update_golden)
 
@@ -66,11 +71,13 @@ def test_the_full_case_has_every_key_and_no_default() -> None:
     defaults = loads("cluster: c\nopensearch: {url: 'http://h'}").model_dump(by_alias=True)
 
     def same(one: Any, other: Any, path: str = "") -> list[str]:
-        if isinstance(one, dict) and isinstance(other, dict):
+        if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
             return [found for key in one for found in same(one[key], other[key], f"{path}.{key}")]
         return [path] if one == other else []
 
-    assert same(given, defaults) == [".opensearch.tls.verify"]
+    # Without verification there is no CA, without logs nothing of them; and there is one kind of credentials.
+    others = [f".opensearch.auth.{kind}" for kind in ("mtls", "sigv4", "ssm")]
+    assert same(given, defaults) == [*others, ".opensearch.tls.verify", ".logs.enabled"]
 
 
 @every_file
@@ -122,7 +129,7 @@ def test_the_manifest_tells_another_configuration() -> None:
 @every_file
 def test_paths_stay_in_the_folder_and_texts_end_with_a_newline(file: Path) -> None:
     for path, text in render(load(str(file))).items():
-        assert re.fullmatch(r"[a-z0-9._-]+(/[a-z0-9._-]+)*\.(yaml|json)", path)
+        assert re.fullmatch(r"[a-z0-9._-]+(/[a-z0-9._-]+)*\.(yaml|json|lua)", path)
         assert ".." not in path
         assert text.endswith("\n")
         assert "\r" not in text
@@ -130,8 +137,19 @@ def test_paths_stay_in_the_folder_and_texts_end_with_a_newline(file: Path) -> No
 
 @every_file
 def test_every_file_is_valid(file: Path) -> None:
+    lua = LuaJit()
     for path, text in render(load(str(file))).items():
-        assert isinstance(yaml.safe_load(text) if path.endswith(".yaml") else json.loads(text), dict)
+        if path.endswith(".lua"):
+            assert lua.eval("loadstring")(text.encode()) is not None, path
+        else:
+            assert isinstance(yaml.safe_load(text) if path.endswith(".yaml") else json.loads(text), dict)
+
+
+def test_the_filter_is_rendered_as_it_is_in_its_folder() -> None:
+    rendered = {path: text for path, text in render(load(str(FILES[0]))).items() if path.startswith("lua/")}
+    rendered.pop(SETTINGS)
+    assert rendered == {f"lua/{path.name}": path.read_text() for path in (ROOT / "fluentbit").glob("*.lua")}
+    assert ENTRY in rendered
 
 
 @every_file
@@ -159,7 +177,11 @@ def test_every_variable_that_is_used_is_declared_and_the_other_way(file: Path) -
     environment = document.pop("env")
     declared = [entry["name"] for entry in environment]
     from_sidecar = {entry["name"] for entry in environment if "uri" in entry}
-    used = {name for text in strings(document) for name in re.findall(r"\$\{(\w+)\}", text)}
+    # The user's own plugins have variables of their own.
+    own = {
+        kind: [part for part in parts if part.get("alias")] for kind, parts in document.pop("pipeline").items()
+    }
+    used = {name for text in strings([document, own]) for name in re.findall(r"\$\{(\w+)\}", text)}
 
     assert len(declared) == len(set(declared))
     assert from_sidecar == used == set(variables(config))
@@ -172,11 +194,12 @@ def test_every_variable_that_is_used_is_declared_and_the_other_way(file: Path) -
 @every_file
 def test_every_tag_has_an_output_and_every_match_a_tag(file: Path) -> None:
     pipeline = fluent_bit(load(str(file)))["pipeline"]
-    tags = {part["tag"] for part in pipeline["inputs"]}
-    outputs = {part["match"] for part in pipeline["outputs"]}
+    tags = {part.get("tag") or part["Tag"] for part in pipeline["inputs"]}
 
-    assert tags == outputs
-    assert {part["match"] for part in pipeline["filters"]} <= tags
+    for tag in tags:
+        assert [part["name"] for part in pipeline["outputs"] if matches(part, tag)], tag
+    for part in (*pipeline["filters"], *pipeline["outputs"]):
+        assert any(matches(part, tag) for tag in tags), part
 
 
 @every_file
@@ -191,5 +214,5 @@ def test_every_parser_that_is_named_exists(file: Path) -> None:
 def test_aliases_are_unique(file: Path) -> None:
     pipeline = fluent_bit(load(str(file)))["pipeline"]
     for kind in ("inputs", "outputs"):
-        aliases = [part["alias"] for part in pipeline[kind]]
-        assert len(aliases) == len(set(aliases))
+        aliases = [part["alias"] for part in pipeline[kind] if "alias" in part]
+        assert len(aliases) == len(set(aliases)) > 0

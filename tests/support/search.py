@@ -1,0 +1,49 @@
+"""What OpenSearch holds of an index, hit by hit: ids, indices and documents."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import urllib3
+
+
+class Answers:
+    """Asks an OpenSearch about all indices that begin with a name.
+
+    Args:
+        url: OpenSearch.
+        index: What the names of the indices begin with.
+    """
+
+    def __init__(self, url: str, index: str) -> None:
+        self._url, self._index = url, index
+        self._pool = urllib3.PoolManager()
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = self._pool.request(method, f"{self._url}/{path}", json=body, timeout=60)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def count(self) -> int:
+        """Documents so far."""
+        self._ask("POST", f"{self._index}*/_refresh")
+        return int(self._ask("GET", f"{self._index}*/_count").get("count", 0))
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """Every hit, with `_id`, `_index` and `_source`."""
+        page = self._ask("POST", f"{self._index}*/_search?scroll=1m", {"size": 500, "sort": ["_doc"]})
+        while page["hits"]["hits"]:
+            yield from page["hits"]["hits"]
+            page = self._ask("POST", "_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})
+        self._ask("DELETE", f"_search/scroll/{page['_scroll_id']}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the indices and their templates; component templates are shared with other tests."""
+        self._ask("DELETE", f"{self._index}*?expand_wildcards=all")
+        self._ask("DELETE", f"_index_template/fluent-sidecar-*{self._index}")
+        self._pool.clear()

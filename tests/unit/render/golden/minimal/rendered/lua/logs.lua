@@ -1,0 +1,1 @@
+-- The filter: see the folder fluentbit.
