@@ -12,6 +12,8 @@ RUN python -m venv /build \
         --no-cache-dir --no-compile --require-hashes -r requirements/run.txt
 
 COPY pyproject.toml README.md LICENSE ./
+COPY examples/scenarios/ examples/scenarios/
+COPY fluentbit/ fluentbit/
 COPY sidecar/ sidecar/
 RUN /build/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation -w dist . \
     && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python install \

@@ -72,10 +72,18 @@ function clock.is_time(time)
   return time:byte(20) == 46 and size > 21 and size <= 30
 end
 
--- The date in UTC, such as "2026-11-22", of a time with another zone than Z; nil where `time` is none.
+local last_minute, last_date
+
+-- The date in UTC, such as "2026-11-22", of a time with another zone than Z; nil where `time` is none. Some runtimes
+-- write all times so: a minute's date is found once.
 function clock.utc_date(time)
-  local seconds = clock.seconds(time)
-  return seconds and os.date("!%Y-%m-%d", math.floor(seconds))
+  local minute = time:sub(1, 16) .. time:sub(-6)
+  if minute ~= last_minute then
+    -- Without the fraction, which might be rounded up to the next day.
+    local seconds = clock.seconds((time:gsub("%.%d*", "")))
+    last_minute, last_date = minute, seconds and os.date("!%Y-%m-%d", seconds)
+  end
+  return last_date
 end
 
 -- `days` from today, in UTC.

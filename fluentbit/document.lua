@@ -58,7 +58,8 @@ end
 -- Whether a container has sent more in the minute of the line's own time than it may.
 local function over_limit(file, time, bytes)
   local minute = sub(time, 1, 16)
-  if file.place.minute ~= minute then
+  -- A record of lines that is complete late counts for the minute that has begun.
+  if minute > (file.place.minute or "") then
     file.place.minute, file.place.bytes = minute, 0
   end
   file.place.bytes = file.place.bytes + bytes
@@ -116,11 +117,15 @@ end
 -- The place of the first byte from `i` on that is not UTF-8; the size where there is none.
 local function first_flaw(bytes, i, size)
   while i < size do
-    local length = character(bytes, i, size)
-    if length == 0 then
-      return i
+    if bytes[i] < 0x80 then
+      i = i + 1
+    else
+      local length = character(bytes, i, size)
+      if length == 0 then
+        return i
+      end
+      i = i + length
     end
-    i = i + length
   end
   return size
 end
@@ -241,12 +246,19 @@ function document.odd(file, offset, raw)
     return nil
   end
   local family = meta.family
+  local id = file.place.id .. "?/" .. digest(raw) .. "/" .. offset
+  local cut = #raw > settings.max_line or nil
+  if cut then
+    raw = sub(raw, 1, settings.max_line)
+    counters.add_for("truncated", file.place.name)
+  end
   return {
     ["@timestamp"] = os.date("!%Y-%m-%dT%H:%M:%SZ"),
-    id = file.place.id .. "?/" .. digest(raw) .. "/" .. offset,
+    id = id,
     index = family.rotate == "never" and family.index or family.index .. "-undated",
     cluster = CLUSTER,
     log = readable(REDACT and redact(raw) or raw),
+    truncated = cut,
     kubernetes = meta.kubernetes,
     workload = meta.workload,
   }
@@ -288,6 +300,7 @@ function document.of_unit(timestamp, entry)
   if type(text) == "table" then
     text = table.concat(text, "\n")
   end
+  text = tostring(text)
   local unit, pid, boot = only(entry._SYSTEMD_UNIT) or "", only(entry._PID) or "", only(entry._BOOT_ID) or ""
   local id = string.format("systemd/%s/%d%06d/%s/%s", boot, seconds, micros, pid, digest(unit .. text))
   local cut = #text > settings.max_line or nil

@@ -23,7 +23,6 @@ local LINE_GAP, PART_GAP = settings.multiline_timeout, 60
 -- nobody can tell, because it was rotated (Fluent Bit reads it for 30 s), or because Fluent Bit is far behind.
 local MARGIN, ROTATED, BEHIND = 2, 35, 600
 local FULL, PARTIAL, SPACE, LETTER_O, LETTER_E = 70, 80, 32, 111, 101
-local LONGEST_TIME = #"2026-11-22T10:00:00.123456789+00:00"
 
 local now = 0
 local open_slots = {} -- slot -> file
@@ -155,22 +154,12 @@ local function part(slot, offset, time, text)
   add_part(line, text, time)
 end
 
--- The last line's time to the second: what it was found to be need not be looked at again.
-local last_second
-
 -- The stream, flag, time and text of a line as a container runtime writes it: "<time> stdout F <text>"; nil where it is
 -- no such line. After the flag, further tags may come ("F:tag").
 local function parsed(raw)
   local space = find(raw, " ", 1, true)
-  if not space or space > LONGEST_TIME + 1 then
+  if not space then
     return nil
-  end
-  local second = sub(raw, 1, 19)
-  if second ~= last_second then
-    if not find(second, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d$") then
-      return nil
-    end
-    last_second = second
   end
   local letter, flag = byte(raw, space + 4), byte(raw, space + 8)
   local stream = letter == LETTER_O and "stdout" or letter == LETTER_E and "stderr"

@@ -4,8 +4,8 @@
 -- they are, null and empty lists are left out, a key that comes twice counts once, and a string longer than Lucene
 -- takes is cut. The line itself is in the document anyway, whole.
 
-local byte, find, sub, match, gsub, char = string.byte, string.find, string.sub, string.match, string.gsub, string.char
-local tonumber, floor = tonumber, math.floor
+local byte, find, sub, match, char = string.byte, string.find, string.sub, string.match, string.char
+local tonumber, floor, concat = tonumber, math.floor, table.concat
 
 local MOST_LEVELS = 20
 -- Lucene's limit for a term is 32,766 bytes, and the path to a field counts.
@@ -30,26 +30,44 @@ local function utf8(code)
   return char(0xF0 + floor(code / 262144), 0x80 + floor(code / 4096) % 64, 0x80 + floor(code / 64) % 64, 0x80 + code % 64)
 end
 
--- Half of a surrogate pair is no character.
-local function from_hex(high, low)
-  local code = tonumber(high, 16)
-  if low and code >= 0xD800 and code <= 0xDBFF then
-    local second = tonumber(low, 16)
-    if second >= 0xDC00 and second <= 0xDFFF then
-      return utf8(0x10000 + (code - 0xD800) * 1024 + second - 0xDC00)
-    end
+-- The character of the escape "\uXXXX" whose digits begin at `i`, and where it ends; nil where there are none. Half of a
+-- surrogate pair is no character.
+local function from_hex(text, i)
+  local digits = match(text, "^%x%x%x%x", i)
+  if not digits then
+    return nil
   end
-  local first = code >= 0xD800 and code <= 0xDFFF and "\239\191\189" or utf8(code)
-  return low and first .. from_hex(low) or first
+  local code = tonumber(digits, 16)
+  if code < 0xD800 or code > 0xDFFF then
+    return utf8(code), i + 4
+  end
+  local low = code < 0xDC00 and match(text, "^\\u([dD][c-fC-F]%x%x)", i + 4)
+  if low then
+    return utf8(0x10000 + (code - 0xD800) * 1024 + tonumber(low, 16) - 0xDC00), i + 10
+  end
+  return "\239\191\189", i + 4
 end
 
+-- A text without its escapes; those that JSON doesn't know stay. From left to right: what an escape stands for may look
+-- like a part of another.
 local function unescaped(text)
-  -- "\\" first, as a byte that can't be in the text of a line.
-  text = gsub(text, "\\\\", "\0")
-  text = gsub(text, "\\u([dD][89aAbB]%x%x)\\u(%x%x%x%x)", from_hex)
-  text = gsub(text, "\\u(%x%x%x%x)", from_hex)
-  text = gsub(text, '\\(["/bfnrt])', ESCAPES)
-  return (gsub(text, "%z", "\\"))
+  local pieces, from = {}, 1
+  local slash = find(text, "\\", 1, true)
+  while slash do
+    local letter = sub(text, slash + 1, slash + 1)
+    local piece, after = ESCAPES[letter], slash + 2
+    if letter == "u" then
+      piece, after = from_hex(text, after)
+    end
+    if piece then
+      pieces[#pieces + 1] = sub(text, from, slash - 1)
+      pieces[#pieces + 1] = piece
+      from = after
+    end
+    slash = find(text, "\\", after or slash + 2, true)
+  end
+  pieces[#pieces + 1] = sub(text, from)
+  return concat(pieces)
 end
 
 local function space_end(text, i)
@@ -112,7 +130,10 @@ local function word_at(text, i, c)
     if not value then
       return false
     end
-    if value > LARGEST or value < -LARGEST or last - i > 17 or find(word, "[eE]") then
+    local beyond = value > LARGEST or value < -LARGEST
+      -- So much is made of the next integer too.
+      or (value == LARGEST or value == -LARGEST) and sub(word, -16) ~= "9007199254740992"
+    if beyond or last - i > 17 or find(word, "[eE]") then
       value = word
     end
     return value, last

@@ -23,6 +23,7 @@ local WORDS = {
   critical = "fatal",
   crit = "fatal",
   panic = "fatal",
+  dpanic = "fatal",
   alert = "fatal",
   emergency = "fatal",
   emerg = "fatal",

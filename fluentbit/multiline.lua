@@ -19,7 +19,7 @@ end
 local function names_exception(text)
   return find(text, "Exception", 1, true) and find(text, "Exception[:%s]") or find(text, "Exception$")
     or find(text, "Error", 1, true)
-      and (find(text, "[%w$]Error[:%s]") or find(text, "[%w$]Error$") or find(text, "^Error:") or find(text, "^Error %["))
+      and (find(text, "[%w$.]Error[:%s]") or find(text, "[%w$.]Error$") or find(text, "^Error:") or find(text, "^Error %["))
     or find(text, "Throwable", 1, true) and (find(text, "Throwable[:%s]") or find(text, "Throwable$"))
 end
 
@@ -78,7 +78,7 @@ local go = {
       or find(text, "^goroutine %d+ %[")
       or find(text, "^%[signal ")
       or find(text, "^created by ")
-      or find(text, "^panic: ")
+      or find(text, "^runtime stack:")
       or find(text, "^[%w_./*%%%-]+[%w_*()%[%].,/%-]*%(.*%)$")
       or nil
   end,

@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from sidecar import __version__
 from sidecar.cli.demo import demo
 from sidecar.errors import SidecarError
 
+UNUSED = "this version makes nothing of it"
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong input."
 
 
@@ -98,7 +100,7 @@ def init(output: str, *, force: bool) -> None:
 def validate(config_file: str, output: Literal["text", "json"]) -> None:
     """Check pipeline.yaml: every problem at once, with its line; exit code 2 if there is one.
 
-    Secrets are not read, and no server is asked.
+    A key that is right, and that only later versions act on, is noted. Secrets are not read, and no server is asked.
 
     \b
     Examples:
@@ -111,16 +113,20 @@ def validate(config_file: str, output: Literal["text", "json"]) -> None:
     from sidecar.errors import ConfigError, Problem  # noqa: PLC0415
 
     problems: list[Problem] = []
+    unused: tuple[str, ...] = ()
     try:
-        load(config_file)
+        unused = load(config_file).unused()
     except ConfigError as error:
         if output == "text":
             raise
         problems = error.problems
     if output == "text":
         click.echo(f"{config_file}: fine")
+        for key in unused:
+            click.echo(f"note: {key}: {UNUSED}", err=True)
         return
-    click.echo(json.dumps({"file": config_file, "problems": [asdict(problem) for problem in problems]}, indent=2))
+    found = {"file": config_file, "problems": [asdict(problem) for problem in problems], "unused": unused}
+    click.echo(json.dumps(found, indent=2))
     sys.exit(2 if problems else 0)
 
 
@@ -217,7 +223,7 @@ def apply(config_file: str) -> None:
 
     config = load(config_file)
     for change in apply_templates(connect(config), templates(config)):
-        click.echo(f"index template {change.name}: {change.action.value}")
+        click.echo(f"{change.kind} {change.name}: {change.action.value}")
 
 
 @cli.command(short_help="Watch a cluster's events, and see them arrive in OpenSearch.")
@@ -259,6 +265,8 @@ def run(
 
     config = load(config_file)
     log.set_up(log_format)
+    for key in config.unused():
+        logging.getLogger(__name__).warning("%s: %s", key, UNUSED)
     api = kube.connect(kubeconfig=kubeconfig, context=context)
     client = opensearch.connect(config)
     Agent(config, api, client, stopping=stopping, fluent_bit=not without_fluent_bit).run()

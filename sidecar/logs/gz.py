@@ -8,6 +8,7 @@ from pathlib import Path
 _GZIP = 31  # zlib's word for: a gzip header, and the largest window
 _CHUNK = 256 * 1024
 _TRAILER = 4
+_MOST_RATIO = 1032  # of deflate
 
 
 def unpacked_size(path: str | Path, packed: int) -> int:
@@ -15,14 +16,15 @@ def unpacked_size(path: str | Path, packed: int) -> int:
 
     Args:
         path: The file.
-        packed: Its size on disk, which is taken where it can't be read.
+        packed: Its size on disk, which is taken where nobody can tell: the file can't be read, or its end is torn off.
     """
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a string, and often
             if packed < _TRAILER:
                 return 0
             file.seek(-_TRAILER, os.SEEK_END)
-            return int(struct.unpack("<I", file.read(_TRAILER))[0])
+            size = int(struct.unpack("<I", file.read(_TRAILER))[0])
+            return size if size <= packed * _MOST_RATIO else packed
     except (OSError, struct.error):
         return packed
 

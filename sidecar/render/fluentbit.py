@@ -85,6 +85,8 @@ def _service(config: Config, layout: Layout) -> Json:
         # With thread safety a reload during an outage never ends, and collects nothing.
         "hot_reload": True,
         "hot_reload.ensure_thread_safety": False,
+        # A letter outside ASCII takes two to four bytes as it is, and six as an escape.
+        "json.escape_unicode": False,
         "storage.path": layout.chunks,
         "storage.sync": "normal",
         "storage.checksum": False,

@@ -30,6 +30,7 @@ SHORT_LINES = 20_000
 GZIP = 31
 """zlib's name for "with gzip's header"."""
 UNPACKED_AT_ONCE = 256 * 1024
+"""Bytes; less than twice what Fluent Bit unpacks at a time."""
 
 
 def _rendered(folder: Path, sink: Sink) -> tuple[Rendered, int]:
@@ -132,4 +133,3 @@ def test_of_a_torn_gzip_file_all_lines_up_to_the_tear_arrive_and_then_it_is_give
     assert 0 <= sum(len(line) for line in lines[len(texts) :]) < UNPACKED_AT_ONCE
     assert texts == whole[: len(texts)]
     assert registry.get_sample_value("sidecar_log_backfilled_files_total") == 1
-    print("LOST", len(whole)-len(texts), sum(len(line) for line in lines[len(texts) :]), registry.get_sample_value("sidecar_log_all_bytes_lost_total"))

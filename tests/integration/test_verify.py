@@ -1,63 +1,116 @@
 """A trial start with the real Fluent Bit: what is rendered starts, and what can't start is told."""
 
-import random
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from sidecar.agent.trial import verify
 from sidecar.config import loads
 from sidecar.errors import ConfigError, RenderError
-from tests.support.fakes.tls import make_certificate
+from tests.support.configurations import Json, configurations
+from tests.support.fakes.tls import Certificate, make_certificate
+from tests.support.waiting import free_port
 
-TRIES = 12
-
-
-def _any_pipeline(choose: random.Random, folder: Path) -> dict[str, Any]:
-    """A pipeline.yaml with every key at one of its good values, or at an odd one that must be refused."""
-    certificate = make_certificate(folder).file
-    secret = [{"env": "NAME"}, {"file": "/run/secrets/x"}]
-    return {
-        "cluster": choose.choice(["c", "arn:aws:eks:eu-west-1:1:cluster/x", "a" * 256, "ü", "$HOME"]),
-        "opensearch": {
-            "url": choose.choice(
-                ["http://h", "https://h:1/p/q", "https://[::1]:9200", "https://h/a b", "http://h/%41"]
-            ),
-            "version": choose.choice(["2.11", "2.19", "3.4", "1.3"]),
-            "auth": choose.choice(
-                [{}, {"basic": {"username": choose.choice(secret), "password": choose.choice(secret)}}]
-            ),
-            "tls": choose.choice([{}, {"verify": False}, {"ca": str(certificate)}]),
-        },
-        "events": {
-            "index": choose.choice(["events", "a.b-c_d", "x" * 240, "-x", "$index", "UPPER"]),
-            **choose.choice([{"rotate": "never"}, {"rotate": "monthly", "retain": "90d"}, {"retain": "1d"}, {}]),
-            "journal": choose.choice(["16MiB", "1.5GiB", "1B"]),
-        },
-        "paths": choose.choice([{}, {"state": "/a b/ü", "run": "/r u n/%Y:#'x"}, {"state": "/s*"}]),
-        "fluentbit": {"version": choose.choice(["5.1.1", "5.2.0", "4.0.0"]), "port": choose.choice([2020, 65535])},
-    }
+EXAMPLES = 25
+ONCE_EACH = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    # The same ones each time: an example takes half a second or more.
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+SMALLEST = "cluster: c\nopensearch: {url: http://h}\n"
 
 
-@pytest.mark.timeout(180)
-def test_whatever_is_accepted_starts(tmp_path: Path, fluent_bit: Path) -> None:
-    choose = random.Random(20)
-    tried = refused = 0
-    while tried < TRIES:
-        text = yaml.safe_dump(_any_pipeline(choose, tmp_path))
-        try:
-            config = loads(text)
-        except ConfigError as error:
-            refused += all(problem.line for problem in error.problems)
-            continue
-        assert verify(config, program=str(fluent_bit)), text
-        tried += 1
-    assert refused > 0
+@cache
+def certificate() -> Certificate:
+    return make_certificate(Path(tempfile.mkdtemp(prefix="fluent-sidecar-test-")))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _certificate_removed() -> object:
+    yield
+    if certificate.cache_info().currsize:
+        shutil.rmtree(certificate().file.parent)
+
+
+def right() -> st.SearchStrategy[Json]:
+    return st.deferred(lambda: configurations(certificate().file, certificate().key))
+
+
+def written(data: Json) -> str:
+    return yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
+
+
+@pytest.mark.timeout(240)
+@ONCE_EACH
+@given(right())
+def test_whatever_is_right_starts(fluent_bit: Path, data: Json) -> None:
+    assert verify(loads(written(data)), program=str(fluent_bit))
+
+
+SIGNS = "$%\"'\\{}[]:,*&!|#\t\n -0aé\0"
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> str:
+    """The text of a right file, of which a few places are overwritten."""
+    text = written(draw(right()))
+    for _ in range(draw(st.integers(1, 3))):
+        at, cut = draw(st.integers(0, len(text))), draw(st.integers(0, 6))
+        text = text[:at] + draw(st.text(SIGNS, max_size=3)) + text[at + cut :]
+    return text
+
+
+@pytest.mark.timeout(240)
+@ONCE_EACH
+@given(changed())
+def test_whatever_was_changed_starts_or_is_refused_with_its_place(fluent_bit: Path, text: str) -> None:
+    try:
+        config = loads(text)
+    except ConfigError as error:
+        assert error.problems
+        assert all(problem.line and problem.column and problem.text for problem in error.problems)
+        return
+    try:
+        assert verify(config, program=str(fluent_bit))
+    except RenderError as error:
+        # The path of the CA or of the certificate was changed: nobody but Fluent Bit can tell.
+        named = (config.opensearch.tls.ca, *vars(config.opensearch.auth.mtls or config.opensearch.tls).values())
+        assert any(isinstance(path, str) and not Path(path).exists() for path in named), error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{SMALLEST}logs: {{enabled: false}}\n",
+        f"{SMALLEST}logs: {{redact: [secrets, personal-data], systemd: [kubelet.service]}}\n",
+        f"{SMALLEST}fluentbit:\n  extra: {{inputs: [{{Name: mem, Tag: a}}], outputs: [{{Name: 'null', Match: a}}]}}\n",
+        "cluster: c\nopensearch: {url: https://h, auth: {sigv4: {region: eu-west-1,"
+        " roleArn: 'arn:aws:iam::123456789012:role/x'}}}\n",
+    ],
+    ids=["no logs", "all presets", "keys in capitals", "signed"],
+)
+def test_it_starts(fluent_bit: Path, text: str) -> None:
+    assert verify(loads(text), program=str(fluent_bit))
+
+
+def test_a_thousand_routes_start(fluent_bit: Path) -> None:
+    routes = "".join(
+        f"    - {{name: r{at}, namespaces: [n{at}, 'n{at}-*'], index: i{at}-logs}}\n" for at in range(1000)
+    )
+    assert verify(loads(f"{SMALLEST}logs:\n  routes:\n{routes}"), program=str(fluent_bit))
 
 
 def test_a_ca_that_is_not_there_is_found_before_it_does_harm(tmp_path: Path, fluent_bit: Path) -> None:
@@ -66,9 +119,35 @@ def test_a_ca_that_is_not_there_is_found_before_it_does_harm(tmp_path: Path, flu
         verify(config, program=str(fluent_bit))
 
 
+def test_a_plugin_of_the_users_own_that_is_wrong_is_found(fluent_bit: Path) -> None:
+    extra = "{inputs: [{name: mem, tag: a, nonsense: 1}], outputs: [{name: 'null', match: a}]}"
+    with pytest.raises(RenderError, match="does not start with this configuration:\n(.|\n)*nonsense"):
+        verify(loads(f"{SMALLEST}fluentbit: {{extra: {extra}}}\n"), program=str(fluent_bit))
+
+
+def test_plugins_of_the_users_own_send_nothing_and_do_not_meet_the_ones_at_work(
+    tmp_path: Path, fluent_bit: Path
+) -> None:
+    port, written_to = free_port(), tmp_path / "written"
+    extra = (
+        "{inputs: [{name: dummy, tag: mine.a, rate: 1000}, {name: exec, tag: mine.b, command: "
+        f"touch {tmp_path}/ran, interval_nsec: 1000000}}, {{name: tcp, tag: mine.c, port: {port}}}],"
+        f" outputs: [{{name: file, match: 'mine.*', path: {written_to}, mkdir: true}},"
+        f" {{name: prometheus_exporter, match: mine.c, port: {port}}}]}}"
+    )
+    with _taken(port):
+        assert verify(loads(f"{SMALLEST}fluentbit: {{extra: {extra}}}\n"), program=str(fluent_bit))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def _taken(port: int) -> socket.socket:
+    return socket.create_server(("0.0.0.0", port))
+
+
 def test_the_command_says_what_it_tried_with(tmp_path: Path, fluent_bit: Path) -> None:
     file = tmp_path / "pipeline.yaml"
-    file.write_text("cluster: c\nopensearch: {url: http://h}\n")
+    file.write_text(SMALLEST)
     command = [sys.executable, "-m", "sidecar", "render-config", "-c", str(file), "--verify"]
 
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -1,6 +1,7 @@
 """The documentation names what there is: every key, every metric, every command."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,19 +13,39 @@ from sidecar.config import loads
 from sidecar.config.starter import reference
 from sidecar.errors import ConfigError
 from sidecar.events.metrics import EventMetrics
+from sidecar.render.fields import CONTROL_PLANE_FIELDS, DEAD_LETTER_FIELDS, EVENT_FIELDS, LOG_FIELDS
+from sidecar.render.fields_reference import fields_reference
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
-def test_the_reference_of_the_configuration_is_the_generated_one(*, update_golden: bool) -> None:
-    page = DOCS / "configuration.md"
-    head, _, rest = page.read_text().partition("<!-- keys -->\n")
-    there, end, tail = rest.partition("<!-- /keys -->")
+@pytest.mark.parametrize(
+    ("name", "mark", "generate"),
+    [("configuration.md", "keys", reference), ("fields.md", "fields", fields_reference)],
+    ids=["keys", "fields"],
+)
+def test_a_reference_is_the_generated_one(
+    name: str, mark: str, generate: Callable[[], str], *, update_golden: bool
+) -> None:
+    page = DOCS / name
+    head, _, rest = page.read_text().partition(f"<!-- {mark} -->\n")
+    there, end, tail = rest.partition(f"<!-- /{mark} -->")
+    assert end, f"{name} has no place for it"
     if update_golden:
-        page.write_text(f"{head}<!-- keys -->\n{reference()}{end}{tail}")
+        page.write_text(f"{head}<!-- {mark} -->\n{generate()}{end}{tail}")
     else:
-        assert there == reference(), "make test ARGS='tests/unit/test_docs.py --update-golden' writes it again"
+        assert there == generate(), "make test ARGS='tests/unit/test_docs.py --update-golden' writes it again"
+
+
+def test_the_reference_of_fields_has_every_field_once_in_its_document() -> None:
+    sections = fields_reference().split("## ")[1:]
+    tables = [EVENT_FIELDS, LOG_FIELDS, CONTROL_PLANE_FIELDS, DEAD_LETTER_FIELDS]
+    for section, fields in zip(sections, tables, strict=True):
+        rows = [line for line in section.splitlines() if line.startswith("| `")]
+        assert [row.split("`")[1] for row in rows] == [field.name for field in fields]
+        # As many cells as the head has: no text has a bar in it.
+        assert {row.count(" | ") for row in rows} == {4}
 
 
 def test_every_metric_is_documented() -> None:

@@ -118,14 +118,9 @@ class Rendered:
         client.close()
 
     def clean(self, opensearch: str) -> None:
-        """Remove the index templates and the indices."""
+        """Remove the indices. Templates stay: other tests may use them at the same time."""
         client = Client(opensearch)
         client.request("DELETE", f"/{self.config.logs.index}*", params={"expand_wildcards": "all"})
-        wanted = templates(self.config)
-        for name in wanted.indices:
-            client.request("DELETE", f"/_index_template/{name}")
-        for name in wanted.components:
-            client.request("DELETE", f"/_component_template/{name}")
         client.close()
 
     def write_pods(self, logs: list[Log]) -> None:

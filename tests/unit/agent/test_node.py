@@ -308,8 +308,9 @@ def test_no_proxy_of_the_environment() -> None:
 
 
 def test_of_rendered_configurations_the_last_two_are_kept(tmp_path: Path) -> None:
-    for index in ("one", "two", "three"):
+    names = ("events-one", "events-two", "events-three")
+    for index in names:
         make(tmp_path, 2020, events=f"index: {index}").prepare()
     kept = [path.read_text() for path in (tmp_path / "run/rendered").glob("*/manifest.json")]
-    assert [sum(index in text for text in kept) for index in ("one", "two", "three")] == [0, 1, 1]
-    assert "three" in (tmp_path / "run/current/manifest.json").read_text()
+    assert [sum(index in text for text in kept) for index in names] == [0, 1, 1]
+    assert names[-1] in (tmp_path / "run/current/manifest.json").read_text()

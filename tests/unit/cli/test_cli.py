@@ -25,6 +25,7 @@ from sidecar.errors import (
     SecretError,
     SidecarError,
 )
+from tests.support.fakes.opensearch import FakeOpenSearch
 from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
@@ -37,6 +38,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SIDECAR_CONFIG", "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "TEST_USER", "TEST_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NODE_NAME", "node-1")
     monkeypatch.chdir(tmp_path)
 
 
@@ -44,7 +46,7 @@ def sidecar_command(*words: str | Path) -> Result:
     result = CliRunner().invoke(cli, [str(word) for word in words], prog_name="sidecar")
     # Only the end of the program may come out: anything else would be a traceback.
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert "Traceback" not in result.output
+    assert "Traceback (most recent call last):\n" not in result.output
     assert SECRET not in result.output
     return result
 
@@ -208,9 +210,9 @@ def test_render_config_writes_and_then_changes_nothing(tmp_path: Path) -> None:
     first = sidecar_command("render-config", "-o", "out/folder")
     second = sidecar_command("render-config", "-o", "out/folder")
 
-    assert (first.exit_code, first.stdout) == (0, "out/folder: 5 files, 5 changed\n")
-    assert (second.exit_code, second.stdout) == (0, "out/folder: 5 files, 0 changed\n")
     files = {str(path.relative_to(tmp_path / "out/folder")) for path in tmp_path.glob("out/**/*.*")}
+    assert (first.exit_code, first.stdout) == (0, f"out/folder: {len(files)} files, {len(files)} changed\n")
+    assert (second.exit_code, second.stdout) == (0, f"out/folder: {len(files)} files, 0 changed\n")
     assert files == {*json.loads((tmp_path / "out/folder/manifest.json").read_text())["files"], "manifest.json"}
 
 
@@ -426,10 +428,71 @@ def test_validate_tells_scripts_where_each_problem_is(tmp_path: Path) -> None:
     assert json.loads(result.output) == {
         "file": str(file),
         "problems": [{"line": 3, "column": 10, "path": "events.retian", "text": 'unknown key; did you mean "retain"?'}],
+        "unused": [],
     }
     file.write_text("cluster: c\nopensearch: {url: http://h}\n")
     result = CliRunner().invoke(cli, ["validate", "-c", str(file), "--output", "json"])
     assert (result.exit_code, json.loads(result.output)["problems"]) == (0, [])
+
+
+UNUSED = "dashboards: {url: 'https://h/_dashboards'}\nalerts: {monitors: {silence: {enabled: false}}}\n"
+KEYS = ["dashboards.url", "alerts.monitors.silence.enabled"]
+
+
+def test_validate_notes_what_only_later_versions_act_on(tmp_path: Path) -> None:
+    pipeline(tmp_path, rest=UNUSED)
+    result = sidecar_command("validate")
+    assert (result.exit_code, result.stdout) == (0, "pipeline.yaml: fine\n")
+    assert result.stderr == "".join(f"note: {key}: this version makes nothing of it\n" for key in KEYS)
+
+    result = sidecar_command("validate", "--output", "json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == {"file": "pipeline.yaml", "problems": [], "unused": KEYS}
+
+
+def test_validate_notes_nothing_where_everything_is_used(tmp_path: Path) -> None:
+    pipeline(tmp_path)
+    assert sidecar_command("validate").stderr == ""
+    assert json.loads(sidecar_command("validate", "--output", "json").stdout)["unused"] == []
+
+
+def test_run_notes_it_too(tmp_path: Path) -> None:
+    # Before it looks for a cluster, which there is none here.
+    pipeline(tmp_path, rest=UNUSED)
+    result = sidecar_command("run", "--log-format", "json")
+
+    assert result.exit_code == 1
+    lines = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
+    assert [(line["level"], line["message"]) for line in lines] == [
+        ("warning", f"{key}: this version makes nothing of it") for key in KEYS
+    ]
+
+
+def test_run_needs_the_name_of_its_node_where_it_asks_for_its_pods(
+    tmp_path: Path, kubeconfig: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NODE_NAME")
+    pipeline(tmp_path)
+    result = sidecar_command("run", "--kubeconfig", kubeconfig())
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    what, hint = result.stderr.splitlines()[-2:]
+    assert what.startswith("NODE_NAME is not set")
+    assert "spec.nodeName" in hint
+    assert not (tmp_path / "state").exists()
+
+
+def test_apply_says_of_each_template_what_it_is(tmp_path: Path) -> None:
+    with FakeOpenSearch() as server:
+        file = tmp_path / "pipeline.yaml"
+        file.write_text(f"cluster: c\nopensearch: {{url: '{server.url}'}}\n")
+        first, second = sidecar_command("apply"), sidecar_command("apply")
+
+    lines = first.stdout.splitlines()
+    assert lines[0] == "component template fluent-sidecar-component-settings: created"
+    assert "index template fluent-sidecar-eks-pod-logs: created" in lines
+    assert len(lines) == len(server.components) + len(server.templates)
+    assert second.stdout == first.stdout.replace(": created", ": unchanged")
 
 
 def test_schema_prints_one() -> None:

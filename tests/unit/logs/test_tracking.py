@@ -224,6 +224,13 @@ def test_the_size_of_what_is_in_a_gzip_file(tmp_path: Path) -> None:
     assert unpacked_size(tmp_path / "missing", 7) == 7
 
 
+def test_the_last_bytes_of_a_torn_file_are_no_size(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.gz"
+    torn.write_bytes(b"\x1f\x8b" + b"\xff" * 98)
+
+    assert unpacked_size(torn, 100) == 100
+
+
 def test_positions_are_read_while_they_are_written_and_never_disturbed(tmp_path: Path) -> None:
     path = tmp_path / "logs.db"
     assert read_positions(path) is None

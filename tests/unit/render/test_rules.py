@@ -5,7 +5,7 @@ Where a rule had a forerunner that was worse, the test also says that the foreru
 
 import json
 import re
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ def _python(value: Any) -> Any:
     return [items[key] for key in sorted(items)] if items and all(isinstance(key, int) for key in items) else items
 
 
-TODAY = date.today()  # noqa: DTZ011 - the filter takes lines of the days around, wherever this runs
+TODAY = datetime.now(UTC).date()
 TIME = f"{TODAY}T10:00:00.123456789Z"
 LINE = f"{TIME} stdout F "
 

@@ -1,0 +1,71 @@
+"""A process that ends at any place of one file, and files that look alike."""
+
+import pytest
+
+from tests.unit.plugin.node import TRACES, Line, Written, check, mixed, node_of
+
+
+@pytest.mark.parametrize("ticks", [0, 1])
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_process_may_end_at_any_line(ticks: int, forgets: bool) -> None:
+    file = mixed()
+    for position in range(len(file.lines)):
+        for dies in {0, 1, 2, 3, 5, len(file.lines) - position}:
+            with node_of([file]) as node:
+                node.read(0, position, None, forgets=False)
+                for _ in range(ticks):
+                    node.tick()
+                node.read(0, len(file.lines), dies or None, forgets=forgets)
+                node.finish()
+                check(node)
+
+
+@pytest.mark.parametrize("buffers", [1, 2, 3])
+def test_a_process_may_end_after_every_buffer(buffers: int) -> None:
+    file = mixed()
+    with node_of([file]) as node:
+        for _ in file.lines:
+            node.read(0, buffers, None, forgets=False)
+            node.restart()
+        node.finish()
+        check(node)
+
+
+def test_two_files_of_one_path_and_length_are_told_apart() -> None:
+    trace = ["java.io.IOException: a", "\tat a.B.c(B.java:1)", "\tat a.B.d(B.java:2)", "plain"]
+    old, new = (
+        Written([Line(start + 0.001 * number, "stdout", "F", text) for number, text in enumerate(trace)])
+        for start in (0.0, 2.0)
+    )
+    with node_of([old, new]) as node:
+        node.read(0, 2, None, forgets=False)
+        node.names[1] = node.names[0]
+        node.tick()
+        node.tick()
+        for count in (2, 1):
+            node.read(1, count, None, forgets=False)
+            node.read(0, count, None, forgets=False)
+        node.finish()
+        check(node)
+
+
+def test_a_trace_that_a_rotated_away_file_ends_with_goes_out() -> None:
+    file = Written([Line(0.001 * number, "stdout", "F", text) for number, text in enumerate(TRACES[0])])
+    with node_of([file]) as node:
+        node.read(0, 9, None, forgets=False)
+        node.path(0).unlink()
+        for _ in range(40):
+            node.tick()
+        check(node)
+        assert "flushed_by_timer\t-\t1" in (node.folder / "state/counters.tsv").read_text()
+
+
+def test_a_trace_waits_for_bytes_that_are_unread() -> None:
+    file = Written([Line(0.001 * number, "stdout", "F", text) for number, text in enumerate(TRACES[0])])
+    with node_of([file]) as node:
+        node.read(0, 2, None, forgets=False)
+        for _ in range(500):
+            node.tick()
+        assert node.stored == {}
+        node.finish()
+        check(node)
