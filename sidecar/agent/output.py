@@ -23,6 +23,8 @@ def write_tree(folder: Path, files: Mapping[str, str]) -> list[str]:
         RenderError: The folder can't be written.
     """
     try:
+        if not folder.exists():
+            return _create_tree(folder, files)
         stale = [path for path in _listed(folder) if path not in files]
         changed = [path for path, text in files.items() if _read(folder / path) != text]
         for path in stale:
@@ -35,6 +37,15 @@ def write_tree(folder: Path, files: Mapping[str, str]) -> list[str]:
     except OSError as error:
         raise cannot_write(error, folder, hint="is there space, and may this user write there?") from error
     return changed + stale
+
+
+def _create_tree(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Write into a folder that isn't there yet: nobody reads it before its manifest, so no file is to be replaced."""
+    for parent in {(folder / path).parent for path in files}:
+        parent.mkdir(parents=True, exist_ok=True)
+    for path in sorted(files, key=lambda path: path == MANIFEST):
+        _write(f"{folder}/{path}", files[path], _FILE_MODE)
+    return list(files)
 
 
 def cannot_write(error: OSError, folder: Path, *, hint: str) -> RenderError:
@@ -61,11 +72,15 @@ def write_file(path: Path, text: str, *, mode: int = _FILE_MODE) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        os.fchmod(stream.fileno(), mode)
-        stream.write(text)
+    _write(str(fresh), text, mode)
     fresh.replace(path)
+
+
+def _write(path: str, text: str, mode: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as stream:
+        os.fchmod(handle, mode)
+        stream.write(text.encode())
 
 
 def switch_link(link: Path, target: str) -> None:

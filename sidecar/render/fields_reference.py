@@ -12,10 +12,18 @@ from sidecar.render.fields import (
 )
 
 _DOCUMENTS = (
-    ("Events", "`events.index`, `eks-kubernetes-events-*` where nothing is said", EVENT_FIELDS),
-    ("Pod logs, and logs of systemd", "`logs.index` and the indices of `logs.routes`, `eks-pod-logs-*`", LOG_FIELDS),
-    ("Logs of the control plane", "`controlPlane.index`, `eks-control-plane-logs-*`", CONTROL_PLANE_FIELDS),
-    ("Refused documents", "`fluent-sidecar-dead-letter`", DEAD_LETTER_FIELDS),
+    ("Events", "Indices: `eks-kubernetes-events-*`, or as `events.index` says.", EVENT_FIELDS),
+    (
+        "Pod logs, and logs of systemd",
+        "Indices: `eks-pod-logs-*`, or as `logs.index` says, and those of `logs.routes`.",
+        LOG_FIELDS,
+    ),
+    (
+        "Logs of the control plane",
+        "Indices: `eks-control-plane-logs-*`, or as `controlPlane.index` says.",
+        CONTROL_PLANE_FIELDS,
+    ),
+    ("Refused documents", "Index: `fluent-sidecar-dead-letter`.", DEAD_LETTER_FIELDS),
 )
 _SEARCHED = {
     Kind.DATE: "date",
@@ -36,7 +44,7 @@ def fields_reference() -> str:
 
 
 def _section(title: str, indices: str, fields: Iterable[Field]) -> Iterator[str]:
-    yield from (f"## {title}", "", f"In {indices}.", "")
+    yield from (f"## {title}", "", indices, "")
     yield "| field | searched as | meaning | OpenTelemetry | ECS |"
     yield "| --- | --- | --- | --- | --- |"
     for field in fields:

@@ -15,7 +15,20 @@ CLOSED_PORT = 1
 NOWHERE = "fluent-sidecar.trial"
 """A tag that no output takes."""
 _LISTENING_INPUTS = frozenset(
-    "collectd elasticsearch forward http mqtt opentelemetry prometheus_remote_write splunk statsd syslog tcp udp".split()
+    [
+        "collectd",
+        "elasticsearch",
+        "forward",
+        "http",
+        "mqtt",
+        "opentelemetry",
+        "prometheus_remote_write",
+        "splunk",
+        "statsd",
+        "syslog",
+        "tcp",
+        "udp",
+    ]
 )
 _LISTENING_OUTPUTS = frozenset({"prometheus_exporter", "vivo_exporter"})
 

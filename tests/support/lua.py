@@ -59,7 +59,11 @@ def python(value: Any, *, like: Any) -> Any:
         known = {key.encode(): key for key in like}
         return {known.get(key, key): python(item, like=like.get(known.get(key))) for key, item in value.items()}
     if isinstance(like, list | tuple):
-        return [python(value[at], like=item) for at, item in enumerate(like, start=1)] if len(value) == len(like) else value
+        return (
+            [python(value[at], like=item) for at, item in enumerate(like, start=1)]
+            if len(value) == len(like)
+            else value
+        )
     return value.decode() if isinstance(value, bytes) else value
 
 

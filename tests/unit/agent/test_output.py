@@ -11,6 +11,7 @@ import pytest
 from sidecar.agent import output
 from sidecar.agent.output import difference, switch_link, write_file, write_tree
 from sidecar.errors import RenderError
+from sidecar.render import MANIFEST
 
 
 def tree(**files: str) -> dict[str, str]:
@@ -192,3 +193,38 @@ def test_a_link_is_switched_at_once(tmp_path: Path) -> None:
 
     assert link.readlink() == Path("two")
     assert list(tmp_path.iterdir()) == [link]
+
+
+def test_a_new_folder_is_made_with_its_manifest_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"a/b.json": "é\r\n", MANIFEST: "{}", "c.yaml": ""}
+    written: list[str] = []
+    write = output._write
+
+    def recorded(path: str, text: str, mode: int) -> None:
+        written.append(path)
+        write(path, text, mode)
+
+    monkeypatch.setattr(output, "_write", recorded)
+    folder = tmp_path / "not/there"
+    assert write_tree(folder, files) == list(files)
+
+    assert written == [str(folder / name) for name in ("a/b.json", "c.yaml", MANIFEST)]
+    assert {name: (folder / name).read_bytes().decode() for name in files} == files
+    assert {oct(path.stat().st_mode & 0o777) for path in folder.rglob("*") if path.is_file()} == {"0o640"}
+
+
+def test_a_new_folder_that_was_not_finished_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"a": "1", "b": "2", MANIFEST: '{"files": {"a": "", "b": ""}}'}
+    write = output._write
+
+    def full(path: str, text: str, mode: int) -> None:
+        if path.endswith("/b"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, text, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "_write", full)
+        with pytest.raises(RenderError, match="No space left"):
+            write_tree(tmp_path / "new", files)
+    assert not (tmp_path / "new" / MANIFEST).exists()
+    assert write_tree(tmp_path / "new", files) == ["b", MANIFEST]

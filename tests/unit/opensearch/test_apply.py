@@ -75,7 +75,7 @@ def test_another_hash_is_updated_and_only_that(server: FakeOpenSearch, client: C
     assert (server.components, server.templates) == TEMPLATES
 
 
-def test_an_index_template_changes_with_its_components(server: FakeOpenSearch, client: Client) -> None:
+def test_an_index_template_changes_with_its_components(client: Client) -> None:
     # 2.14 has other mappings, which are in components alone; who asks for the index template must see it too.
     older = templates(loads("cluster: c\nopensearch: {url: http://localhost:9200, version: '2.14'}\n"))
     list(apply_templates(client, older))
@@ -89,7 +89,9 @@ def test_a_template_of_somebody_else_is_left_alone_and_so_is_everything(
 ) -> None:
     foreign = {"index_patterns": ["x-*"]} | ({} if meta is None else {"_meta": meta})
     server.templates[EVENTS] = foreign
-    with pytest.raises(OpenSearchError, match=f"an index template {EVENTS} that fluent-sidecar didn't make; it is left"):
+    with pytest.raises(
+        OpenSearchError, match=f"an index template {EVENTS} that fluent-sidecar didn't make; it is left"
+    ):
         list(apply_templates(client, TEMPLATES))
     assert server.templates == {EVENTS: foreign}
     assert server.components == {}
@@ -121,5 +123,6 @@ def test_an_odd_answer_is_no_template(server: FakeOpenSearch, client: Client, an
 
 def test_a_name_can_not_leave_its_place_in_the_path(server: FakeOpenSearch, client: Client) -> None:
     odd = "a/../_all?x"
-    list(apply_templates(client, Templates({odd: TEMPLATES.components[EVENT_MAPPINGS]}, {odd: {"_meta": {"hash": ""}}})))
+    named = Templates({odd: TEMPLATES.components[EVENT_MAPPINGS]}, {odd: {"_meta": {"hash": ""}}})
+    list(apply_templates(client, named))
     assert puts(server) == ["/_component_template/a%2F..%2F_all%3Fx", "/_index_template/a%2F..%2F_all%3Fx"]

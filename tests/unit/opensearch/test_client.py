@@ -243,7 +243,7 @@ def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(own: Cert
     locked = tmp_path / "locked.pem"
     openssl = shutil.which("openssl")
     assert openssl
-    words = [openssl, "ec", "-in", own.key, "-aes256", "-passout", "pass:hunter2", "-out", locked]
+    words = [openssl, "ec", "-in", str(own.key), "-aes256", "-passout", "pass:hunter2", "-out", str(locked)]
     subprocess.run(words, check=True, capture_output=True)
     began = time.monotonic()
     with pytest.raises(OpenSearchError, match="can't be used") as caught:
@@ -253,7 +253,9 @@ def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(own: Cert
 
 
 @pytest.mark.parametrize(
-    ("kind", "section"), [("ssm", "path: /a/b, region: eu-west-1"), ("sigv4", "region: eu-west-1")], ids=["ssm", "sigv4"]
+    ("kind", "section"),
+    [("ssm", "path: /a/b, region: eu-west-1"), ("sigv4", "region: eu-west-1")],
+    ids=["ssm", "sigv4"],
 )
 def test_credentials_that_need_aws_are_refused_instead_of_left_out(kind: str, section: str) -> None:
     # Without them every request would be an anonymous one.

@@ -32,10 +32,10 @@ def test_a_process_may_end_after_every_buffer(buffers: int) -> None:
 
 
 def test_two_files_of_one_path_and_length_are_told_apart() -> None:
-    trace = ["java.io.IOException: a", "\tat a.B.c(B.java:1)", "\tat a.B.d(B.java:2)", "plain"]
     old, new = (
         Written([Line(start + 0.001 * number, "stdout", "F", text) for number, text in enumerate(trace)])
-        for start in (0.0, 2.0)
+        for start, letter in ((0.0, "a"), (2.0, "b"))
+        for trace in [[f"java.io.IOException: {letter}", f"\tat {letter}.B", f"\tat {letter}.C", f"plain {letter}"]]
     )
     with node_of([old, new]) as node:
         node.read(0, 2, None, forgets=False)
@@ -60,10 +60,13 @@ def test_a_trace_that_a_rotated_away_file_ends_with_goes_out() -> None:
         assert "flushed_by_timer\t-\t1" in (node.folder / "state/counters.tsv").read_text()
 
 
-def test_a_trace_waits_for_bytes_that_are_unread() -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_trace_waits_for_bytes_that_are_unread(restarts: bool) -> None:
     file = Written([Line(0.001 * number, "stdout", "F", text) for number, text in enumerate(TRACES[0])])
     with node_of([file]) as node:
         node.read(0, 2, None, forgets=False)
+        if restarts:
+            node.restart()
         for _ in range(500):
             node.tick()
         assert node.stored == {}

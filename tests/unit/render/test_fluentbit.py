@@ -104,8 +104,8 @@ def test_a_path_in_the_address() -> None:
 
 def test_plugins_of_the_users_own_come_last_and_as_they_are() -> None:
     inputs = "[{Name: mem, Tag: x.a, interval_sec: 60, on: true, list: [a, 1.5]}]"
-    extra = f"{{inputs: {inputs}, filters: [{{name: grep, match: x.*, regex: 'a ^\"%$'}}], outputs: [{{name: 'null', match: x.*}}]}}"
-    pipeline = rendered(rest=f"fluentbit: {{extra: {extra}}}\n")["pipeline"]
+    others = "filters: [{name: grep, match: x.*, regex: 'a ^\"%$'}], outputs: [{name: 'null', match: x.*}]"
+    pipeline = rendered(rest=f"fluentbit: {{extra: {{inputs: {inputs}, {others}}}}}\n")["pipeline"]
 
     last = {"Name": "mem", "Tag": "x.a", "interval_sec": 60, "on": True, "list": ["a", 1.5]}
     assert pipeline["inputs"][-1] == last

@@ -178,9 +178,7 @@ def test_every_variable_that_is_used_is_declared_and_the_other_way(file: Path) -
     declared = [entry["name"] for entry in environment]
     from_sidecar = {entry["name"] for entry in environment if "uri" in entry}
     # The user's own plugins have variables of their own.
-    own = {
-        kind: [part for part in parts if part.get("alias")] for kind, parts in document.pop("pipeline").items()
-    }
+    own = {kind: [part for part in parts if part.get("alias")] for kind, parts in document.pop("pipeline").items()}
     used = {name for text in strings([document, own]) for name in re.findall(r"\$\{(\w+)\}", text)}
 
     assert len(declared) == len(set(declared))

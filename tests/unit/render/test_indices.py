@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -230,7 +231,7 @@ def test_the_stream_of_the_control_plane_is_analysed_as_dashboards_ask_for_it() 
 @pytest.mark.parametrize("fields", [EVENT_FIELDS, LOG_FIELDS, CONTROL_PLANE_FIELDS])
 def test_no_field_is_named_twice_or_lies_within_another(fields: tuple[Any, ...]) -> None:
     names = sorted(f"{field.name}." for field in fields)
-    assert [b for a, b in zip(names, names[1:], strict=False) if b.startswith(a)] == []
+    assert [later for name, later in pairwise(names) if later.startswith(name)] == []
 
 
 ROUTES = (
@@ -345,9 +346,7 @@ def test_no_document_goes_before_its_time(hours: int, rotate: str) -> None:
 
 def test_every_family_that_ends_has_a_policy_of_its_pattern() -> None:
     made = config(events="rotate: never", logs=ROUTES)
-    wanted = {
-        f"fluent-sidecar-{family.index}": index_pattern(family) for family in families(made) if family.retention
-    }
+    wanted = {f"fluent-sidecar-{family.index}": index_pattern(family) for family in families(made) if family.retention}
 
     found = {name: policy["policy"]["ism_template"][0]["index_patterns"] for name, policy in policies(made).items()}
     assert found == {name: [pattern] for name, pattern in wanted.items()}

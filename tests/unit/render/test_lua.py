@@ -100,9 +100,6 @@ def _matches(first: str, rest: list[str], text: str) -> bool:
     ends = {len(first)}
     for part in rest:
         ends = {
-            at + len(part)
-            for end in ends
-            for at in range(end, len(text) - len(part) + 1)
-            if text.startswith(part, at)
+            at + len(part) for end in ends for at in range(end, len(text) - len(part) + 1) if text.startswith(part, at)
         }
     return len(text) in ends

@@ -22,7 +22,9 @@ from tests.support.lua import LuaJit
 
 URL = "url: 'https://opensearch.example:9243'"
 AUTH = ", auth: {basic: {username: {env: U}, password: {env: P}}}"
-ROUTES = "routes: [{name: a, namespaces: [a], index: ra, retain: 2d}, {name: b, labels: {t: b}, index: rb, rotate: never}]"
+ROUTES = (
+    "routes: [{name: a, namespaces: [a], index: ra, retain: 2d}, {name: b, labels: {t: b}, index: rb, rotate: never}]"
+)
 LOGS = f"systemd: [kubelet.service], redact: [secrets], {ROUTES}"
 TAGS = {"events", "logs", "fluent-sidecar.tick", "fluent-sidecar.systemd"}
 
@@ -364,7 +366,7 @@ def test_8_no_kubernetes_filter_and_no_address_of_an_api() -> None:
 
 
 def test_8_labels_and_workload_come_from_the_table_that_the_sidecar_writes(tmp_path: Path) -> None:
-    pods = "# fluent-sidecar pods 1\t1\tnode-1\nc\ta\tb\tDeployment\tweb\t-\t-\tapp=web\tx/y=$%\"z\n"
+    pods = '# fluent-sidecar pods 1\t1\tnode-1\nc\ta\tb\tDeployment\tweb\t-\t-\tapp=web\tx/y=$%"z\n'
     [document] = filtered(tmp_path, here(tmp_path), ("/pods/a_b_c/d/7.log", f"{LINE}x"), pods=pods)
 
     assert document["workload"] == {"kind": "Deployment", "name": "web"}
