@@ -3,6 +3,7 @@
 A row runs at a size: `full` for a benchmark, or shortened for a test. What it does is the same.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -207,29 +208,17 @@ def inode_reused(rig: Rig, scale: Scale) -> Truth:
     rig.wait_for(old)
     old.finish()
     rig.shipper.process.terminate(30)
-    inode = old.path.stat().st_ino
+    # File systems give a freed inode to the next file, whoever makes it: keep it, so that ours is the next.
+    inode, kept = old.path.stat().st_ino, rig.folder / "kept"
+    old.path.rename(kept)
+    os.truncate(kept, 0)
     shutil.rmtree(old.path.parents[1])
-    new = rig.writer(second, prepare=lambda path: _take_inode(path, inode))
+    new = rig.writer(second, prepare=kept.rename)
     rig.note("inode reused", float(new.path.stat().st_ino == inode))
     new.write(scale.full * 2_000_000 + 900_000)
     new.finish()
     rig.start().wait_for_start()
     return rig.written()
-
-
-def _take_inode(path: Path, inode: int) -> None:
-    """Make an empty file that has a certain inode, if the file system lets one."""
-    others = []
-    for number in range(2000):
-        path.touch()
-        if path.stat().st_ino == inode:
-            break
-        other = path.with_name(f"other.{number}")
-        path.rename(other)
-        others.append(other)
-    path.touch()
-    for other in others:
-        other.unlink()
 
 
 def half_written_gzip(rig: Rig, scale: Scale) -> Truth:

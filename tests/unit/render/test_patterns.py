@@ -110,6 +110,8 @@ def has_needle(one: LuaPattern, text: bytes) -> bool:
 @settings(max_examples=400, deadline=None)
 @given(branches(), SUBJECTS, st.booleans())
 def test_without_alternatives_matches_and_replacements_are_those_of_re(pattern: str, text: bytes, fold: bool) -> None:
+    # Two sets that have nothing in common may have, once case makes no difference.
+    assume(not fold or accepted(f"(?i){pattern}"))
     found = lua_patterns(f"(?i){pattern}" if fold else pattern, "<%>")
     expected = python(pattern, fold=fold)
     assert matches(found, text) == bool(expected.search(text))
@@ -126,8 +128,12 @@ def test_alternatives_match_alike_and_are_replaced_one_after_another(parts: list
     found = lua_patterns("|".join(parts), "#")
     assert matches(found, text) == any(python(part).search(text) for part in parts)
     expected = text
+    applied = set()
     for part in parts:
-        expected = python(part).sub(b"#", expected)
+        # Two that come to the same pattern are applied once.
+        if lua_patterns(part, "#") not in applied:
+            expected = python(part).sub(b"#", expected)
+        applied.add(lua_patterns(part, "#"))
     assert replaced(found, text) == expected
 
 

@@ -321,6 +321,11 @@ def test_6_what_is_in_memory_is_limited() -> None:
     assert service["storage.max_chunks_up"] * 2 * 2**20 == service["storage.backlog.mem_limit"] == 32 * 2**20
 
 
+def test_6_a_letter_takes_its_own_bytes_in_a_request() -> None:
+    # As an escape it takes six, so that a request could pass what the server takes.
+    assert fluent_bit()["service"]["json.escape_unicode"] is False
+
+
 # 7. Reload
 
 
