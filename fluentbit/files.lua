@@ -21,6 +21,7 @@ local HEAD = 64
 local MOST_REST = 16 * 1024 * 1024
 
 local by_path = {}
+local unpacked = {} -- id and birth -> a gzipped file that is read
 
 local function place(path)
   local namespace, pod, uid, container, restart = path:match("([^/_]+)_([^/_]+)_([^/]+)/([^/]+)/(%d+)%.log[^/]*$")
@@ -60,13 +61,13 @@ local function birth_of(text)
   return text:sub(1, HEAD):match("^[^%s%z]+") or "-"
 end
 
--- All names of the container's files, newest last; gzipped ones don't count.
-local function names_of(base)
+-- All names of a container's files: the plain ones, or the gzipped ones with `ending` ".gz".
+local function names_of(base, ending)
   local found, names = ffi.new("sidecar_glob_t"), {}
-  if ffi.C.glob(base .. ".log*", 0, nil, found) == 0 then
+  if ffi.C.glob(base .. ".log*" .. (ending or ""), 0, nil, found) == 0 then
     for i = 0, tonumber(found.count) - 1 do
       local name = ffi.string(found.names[i])
-      if name:sub(-3) ~= ".gz" and name:sub(-4) ~= ".tmp" then
+      if ending or name:sub(-3) ~= ".gz" and name:sub(-4) ~= ".tmp" then
         names[#names + 1] = name
       end
     end
@@ -141,6 +142,7 @@ function files.apart(path, offset, birth)
     name = path,
     base = files.base(path),
     birth = birth or "?" .. offset .. "?" .. os.time(),
+    known = birth ~= nil,
     place = where,
     meta = pods.describe(where),
     next = offset,
@@ -205,7 +207,32 @@ function files.at(path, offset, raw, ticks)
   file.name = name or path
   file.touched = ticks
   table.insert(known, 1, file)
+  if file.gzip and offset == 0 then
+    unpacked[file.place.id .. file.birth] = file
+  end
   return file, true, before
+end
+
+-- Whether the line at `offset` has come from the gzipped one of a file too.
+function files.read_elsewhere(file, offset)
+  local other = unpacked[file.place.id .. file.birth]
+  return other ~= nil and other ~= file and other.next > offset
+end
+
+function files.is_gone(path, birth)
+  local handle = opened({ name = path, base = files.base(path), birth = birth })
+  if handle then
+    handle:close()
+  end
+  return not handle
+end
+
+-- Of the times to wait for more of a file, the one that holds: `unread` is whether it has more, nil where it is gone.
+function files.patience(file, unread, gone, packed, behind)
+  if unread then
+    return behind
+  end
+  return #names_of(file.base, ".gz") > 0 and packed or gone
 end
 
 -- The only file of `path`, if it is the only one: the usual case, and the fast one.
@@ -270,6 +297,9 @@ function files.tick(ticks)
       if not is_open(file) and (idle > long or i > MOST_OF_A_PATH) then
         table.remove(known, i)
         files.done[path] = nil
+        if file.gzip then
+          unpacked[file.place.id .. file.birth] = nil
+        end
       end
     end
     if #known == 0 then

@@ -19,9 +19,10 @@ local MOST_BYTES = settings.max_line
 -- Seconds between the times of two lines of one record, and of two parts of one line: an application may take its time
 -- over the second half of a line, while the runtime writes the first as soon as 16 KiB are full.
 local LINE_GAP, PART_GAP = settings.multiline_timeout, 60
--- Ticks without a line of the file before what is held goes out, when the file holds no more (beyond the gap), and when
--- nobody can tell, because it was rotated (Fluent Bit reads it for 30 s), or because Fluent Bit is far behind.
-local MARGIN, ROTATED, BEHIND = 2, 35, 600
+-- Ticks without a line of the file before what is held goes out: when the file holds no more (beyond the gap); when it
+-- is gone (Fluent Bit reads a rotated one for 30 s); when it is gone, but may be read again from a gzipped one; and when
+-- Fluent Bit is far behind.
+local MARGIN, ROTATED, PACKED, BEHIND = 2, 35, 180, 600
 local FULL, PARTIAL, SPACE, LETTER_O, LETTER_E = 70, 80, 32, 111, 101
 
 local now = 0
@@ -259,22 +260,29 @@ local function take_up(file, entries, offset, records)
   end
 end
 
--- What an earlier process held of this file, if anything. Where nobody can tell which file it was, because one of them
--- is gone, it is this one if there is no other.
-local function left_of(file)
+-- The birth of a file that is gone from the disk, although Fluent Bit still reads it, by one of its lines: of those that
+-- are gone it is the youngest that is no younger than the line.
+local function birth_of_gone(of_base, raw)
+  local found
+  for birth, entries in pairs(of_base) do
+    if birth <= sub(raw, 1, #birth) and (not found or birth > found) and files.is_gone(entries.path, birth) then
+      found = birth
+    end
+  end
+  return found
+end
+
+-- What an earlier process held of this file, one of whose lines is `raw`, if anything.
+local function left_of(file, raw)
   local of_base = left[file.base]
   if not of_base then
     return nil
   end
-  local birth = file.birth
-  if not of_base[birth] then
-    local only = next(of_base)
-    if next(of_base, only) or sub(birth, 1, 1) ~= "?" and sub(only, 1, 1) ~= "?" then
-      return nil
-    end
-    birth = only
+  local birth = file.known and file.birth or birth_of_gone(of_base, raw)
+  local entries = birth and of_base[birth]
+  if not entries then
+    return nil
   end
-  local entries = of_base[birth]
   of_base[birth] = nil
   if next(of_base) == nil then
     left[file.base] = nil
@@ -317,7 +325,7 @@ function join.line(record)
     local fresh, before
     file, fresh, before = files.at(path, offset, raw, now)
     if fresh then
-      local entries = before and taken_back(before) or left_of(file)
+      local entries = before and taken_back(before) or left_of(file, raw)
       take_up(file, entries or {}, offset, gathered)
     end
   end
@@ -353,22 +361,34 @@ local function is_due(file, slot)
   if unread == false then
     return true
   end
-  return idle >= (unread and BEHIND or math.max(ROTATED, gap + MARGIN)), true
+  return idle >= math.max(files.patience(file, unread, ROTATED, PACKED, BEHIND), gap + MARGIN), true
 end
 
-local function send(file, slot, bound, records)
+local function send(file, slot, bound, records, unsaid)
+  if unsaid then
+    slot.line, slot.record = nil, nil
+  end
   join.flush(file, slot, records)
   sent[#sent + 1] = { file, slot.stream, bound }
+end
+
+-- What is held goes out although it may go on, except where the whole of it comes from the gzipped file.
+local function guess(file, slot, last, bound, records)
+  if files.read_elsewhere(file, last) then
+    send(file, slot, bound, records, true)
+    return
+  end
+  send(file, slot, bound, records)
+  counters.add("flushed_by_timer")
 end
 
 local function flush_due(records)
   for slot, file in pairs(open_slots) do
     local due, guessed = is_due(file, slot)
-    if due then
+    if due and guessed then
+      guess(file, slot, slot.raws[#slot.raws - 1], file.next, records)
+    elseif due then
       send(file, slot, file.next, records)
-      if guessed then
-        counters.add("flushed_by_timer")
-      end
     end
   end
 end
@@ -403,15 +423,16 @@ local function flush_unread(birth, entries, records)
   local lines = still_held(entries, math.huge)
   local last = #lines > 0 and lines[#lines].offset or 0
   local followed = is_followed(file, lines)
-  if followed and now < BEHIND then
+  if followed ~= false and now < files.patience(file, followed, ROTATED, PACKED, BEHIND) then
     return false
   end
   take_up(file, entries, math.huge, records)
   for _, stream in ipairs({ "stdout", "stderr" }) do
     if file[stream] and first_held(file[stream]) then
-      send(file, file[stream], last + 1, records)
-      if followed ~= false then
-        counters.add("flushed_by_timer")
+      if followed == false then
+        send(file, file[stream], last + 1, records)
+      else
+        guess(file, file[stream], last, last + 1, records)
       end
     end
   end

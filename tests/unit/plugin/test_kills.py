@@ -72,3 +72,50 @@ def test_a_trace_waits_for_bytes_that_are_unread(restarts: bool) -> None:
         assert node.stored == {}
         node.finish()
         check(node)
+
+
+def test_a_line_of_a_file_that_is_gone_takes_up_nothing_of_another() -> None:
+    old = Written([Line(0.001 * number, "stdout", "F", f"plain {number}") for number in range(9)])
+    new = Written([Line(2 + 0.001 * number, "stdout", "F", text) for number, text in enumerate(TRACES[0])])
+    with node_of([old, new]) as node:
+        node.tick()
+        node.tick()
+        node.read(0, 2, None, forgets=False)
+        node.read(1, 2, None, forgets=False)
+        node.restart()
+        node.names[0] = node.path(0)
+        node.path(0).unlink()
+        node.read(0, 9, None, forgets=False)
+        node.finish()
+        check(node)
+
+
+def test_a_file_that_is_gone_goes_on_while_it_is_read() -> None:
+    file = Written([Line(0.001 * number, "stdout", "F", text) for number, text in enumerate(TRACES[0])])
+    with node_of([file]) as node:
+        node.read(0, 2, None, forgets=False)
+        node.restart()
+        node.names[0] = node.path(0)
+        node.path(0).unlink()
+        node.read(0, 9, None, forgets=False)
+        node.finish()
+        check(node)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_is_read_again_from_a_gzipped_file_is_not_cut(restarts: bool) -> None:
+    file = Written([Line(0.001 * number, "stdout", "F", text) for number, text in enumerate([*TRACES[0], "plain"])])
+    with node_of([file]) as node:
+        node.read(0, 2, None, forgets=False)
+        if restarts:
+            node.restart()
+        node.path(0).unlink()
+        (node.logs / "0.log.20261122-100000.gz").touch()
+        for _ in range(100):
+            node.tick()
+        assert node.stored == {}
+        node.backfill(0)
+        for _ in range(200):
+            node.tick()
+        check(node)
+        assert "flushed_by_timer" not in (node.folder / "state/counters.tsv").read_text()

@@ -241,6 +241,17 @@ def test_4_nothing_before_the_filter_joins_lines(tmp_path: Path) -> None:
     assert [document["log"] for document in documents] == ["java.lang.Exception: x\n\tat a.B.c(B.java:1)", "next"]
 
 
+def test_4_events_are_read_from_the_journal_and_units_from_systemds() -> None:
+    assert readers()["events"]["path"] == "/var/lib/fluent-sidecar/events/*.jsonl"
+    assert readers()["systemd"]["path"] == "/var/log/journal"
+    # With `and`, an entry would have to be of every unit.
+    assert readers()["systemd"]["systemd_filter_type"] == "or"
+
+
+def test_4_the_filters_clock_ticks_once_a_second() -> None:
+    assert plugins("inputs")["tick"]["interval_sec"] == 1
+
+
 # 5. Nothing in memory alone
 
 
@@ -249,6 +260,7 @@ def test_5_every_input_keeps_its_chunks_on_disk() -> None:
     for alias, plugin in plugins("inputs").items():
         assert plugin["storage.type"] == "filesystem", alias
     assert fluent_bit()["service"]["storage.path"] == "/var/lib/fluent-sidecar/fluent-bit/chunks"
+    assert fluent_bit()["service"]["storage.sync"] == "normal"
 
 
 def test_5_every_reading_input_has_a_database_of_its_own_but_for_the_backfill() -> None:
@@ -319,6 +331,21 @@ def test_6_what_is_in_memory_is_limited() -> None:
     service = fluent_bit(config(rest="buffer: {memory: 32MiB}\n"))["service"]
     # Chunks have 2 MiB.
     assert service["storage.max_chunks_up"] * 2 * 2**20 == service["storage.backlog.mem_limit"] == 32 * 2**20
+
+
+def test_6_one_read_does_not_fill_a_request() -> None:
+    # A chunk takes a whole read: 64 KiB of the shortest lines are some 1,600 documents.
+    for alias in ("logs", "backfill"):
+        assert readers()[alias]["buffer_chunk_size"] == "64k"
+    assert readers()["events"]["buffer_chunk_size"] == "256k"
+
+
+def test_6_the_buffer_can_be_watched() -> None:
+    assert fluent_bit()["service"]["storage.metrics"] is True
+
+
+def test_6_what_was_read_goes_out_within_a_second() -> None:
+    assert fluent_bit()["service"]["flush"] == 1
 
 
 def test_6_a_letter_takes_its_own_bytes_in_a_request() -> None:
