@@ -201,6 +201,9 @@ function document.make(file, stream, time, offset, text, cut)
     counters.add_for("limited", file.place.name)
     return nil
   end
+  if date > tomorrow then
+    counters.add_for("skewed", file.place.name)
+  end
   if not meta.known then
     counters.add_for("unenriched", file.place.name)
   end

@@ -264,6 +264,19 @@ function files.has_unread(file)
   return size > file.next and rest ~= "\n"
 end
 
+-- Whether a file was rotated, and another one is written instead: it gets no more.
+function files.is_replaced(file)
+  if not file.path:find("%.log$") then
+    return true
+  end
+  for _, other in ipairs(by_path[file.path] or {}) do
+    if other ~= file and other.birth > file.birth then
+      return true
+    end
+  end
+  return false
+end
+
 -- The file's bytes from `offset` on; nil where it is gone.
 function files.rest(file, offset)
   local handle = opened(file)

@@ -22,7 +22,7 @@ local LINE_GAP, PART_GAP = settings.multiline_timeout, 60
 -- Ticks without a line of the file before what is held goes out: when the file holds no more (beyond the gap); when it
 -- is gone (Fluent Bit reads a rotated one for 30 s); when it is gone, but may be read again from a gzipped one; and when
 -- Fluent Bit is far behind.
-local MARGIN, ROTATED, PACKED, BEHIND = 2, 35, 180, 600
+local MARGIN, ROTATED, PACKED, BEHIND = 2, 35, 90, 600
 local FULL, PARTIAL, SPACE, LETTER_O, LETTER_E = 70, 80, 32, 111, 101
 
 local now = 0
@@ -354,6 +354,9 @@ local function is_due(file, slot)
     return true
   end
   local idle = now - file.touched
+  if idle >= MARGIN and files.is_replaced(file) and files.has_unread(file) == false then
+    return true
+  end
   if idle < gap + MARGIN then
     return false
   end

@@ -185,8 +185,23 @@ class Logs(Family):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        refuse([*self._multiline_problems(), *self._redact_problems(), *self._route_problems()])
+        refuse(
+            [*self._multiline_problems(), *self._redact_problems(), *self._route_problems(), *self._label_problems()]
+        )
         return self
+
+    def _label_problems(self) -> Found:
+        """Labels can't be chosen by where nobody knows them."""
+        if self.metadata == "api":
+            return []
+        labelled = [
+            (("include",), self.include.labels),
+            (("exclude",), self.exclude.labels),
+            *((("routes", at), route.labels) for at, route in enumerate(self.routes)),
+        ]
+        return [
+            ((*path, "labels"), "labels need metadata: api; a path has none") for path, labels in labelled if labels
+        ]
 
     def _multiline_problems(self) -> Found:
         own = [rule.name for rule in self.multiline_rules]

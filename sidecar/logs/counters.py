@@ -10,16 +10,16 @@ from pathlib import Path
 from sidecar.logs.metrics import ContainerCounters
 
 COUNTED = {
-    "lines": "Lines of pod logs that Fluent Bit's filter was given.",
     "unenriched": "Records that went out without what is known of their pod: it is not in the table of pods.",
     "old": "Records that did not go out, because they are older than the index keeps them.",
     "skewed": "Records of more than a day ahead, which went to an index of their own.",
     "truncated": "Records that were cut at logs.maxLine.",
     "malformed": "Lines that are not as a container runtime writes them; they go out as they are.",
     "limited": "Records that did not go out, because their container wrote more than logs.limit in that minute.",
-    "redacted": "Places in records where something was replaced.",
+    "redacted": "Records in which something was replaced.",
     "not_json": "Lines that look like JSON and are not.",
-    "flushed_by_timer": "Records of several lines that ended because nothing came for a while.",
+    "flushed_by_timer": "Records that went out by a guess that they are complete: the file is gone, or nobody reads on.",
+    "not_journaled": "Held lines that could not be written to the filter's journal: a crash would lose them.",
     "failed": "Failures of the filter itself; the lines go out as they are.",
 }
 """What each name in the file means."""

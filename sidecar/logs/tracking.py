@@ -173,7 +173,7 @@ class FileTracker:
                 self._looked_into.add(path)
                 with suppress(OSError):
                     whole = readable_lines(self._logs / (path + _GZ))
-                    return {path: whole} if whole < packed.size else {}
+                    return {path: whole} if whole != packed.size else {}
         return {}
 
     def _link(self, chosen: list[str], now: float) -> None:

@@ -34,7 +34,7 @@ def connect(config: Config) -> "Client":
     for kind in ("ssm", "sigv4"):
         if getattr(settings.auth, kind) is not None:
             raise OpenSearchError(
-                f"opensearch.auth.{kind}: the sidecar itself can't use it in this version, only Fluent Bit's configuration",
+                f"opensearch.auth.{kind}: the sidecar itself can't use it in this version, only Fluent Bit can",
                 hint="use basic or mtls",
             )
     options: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from tests.support.podlogs.spec import Log, Spec
 from tests.support.podlogs.truth import Truth
 from tests.support.podlogs.writer import Writer
 
-AT_A_TIME = 4
+AT_A_TIME = 6
 """Rows that run side by side: mostly they wait."""
 LONGEST = ["short-lives", "split", "vanished", "outage", "reloads-outage"]
 """What waits for a timer of half a minute or more; begun first."""

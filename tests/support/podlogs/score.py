@@ -10,6 +10,7 @@ from typing import Any
 from tests.support.podlogs import lines
 from tests.support.podlogs.truth import LogTruth, Truth
 
+_END = re.compile(r"#end(\d+)(?:\"})?$")
 _MARK = re.compile(r"~(\w+)#(\d+)(?:\.(\d+))?#")
 _STARTS = ("~", "Traceback (most recent call last):", "panic: ~")
 """How the stack traces of java, python and go begin."""
@@ -38,6 +39,7 @@ class Score:
         whole: Of those, found whole in one document.
         parted: Stack traces with such a pause.
         as_parted: Of those, found in exactly two documents.
+        divided: Records that a rotation divided, found in two documents, or more where they are a trace.
         documents: All that was looked at.
         wrong: Documents with a field that is not what the file says.
     """
@@ -54,6 +56,7 @@ class Score:
     whole: int = 0
     parted: int = 0
     as_parted: int = 0
+    divided: int = 0
     documents: int = 0
     wrong: int = 0
     missing_by_kind: dict[str, int] = field(default_factory=dict)
@@ -79,6 +82,8 @@ class Score:
             text += f", wrong fields in {self.wrong:,}"
         if self.traces or self.parted:
             text += f", traces whole {self.whole:,} of {self.traces:,}"
+        if self.divided:
+            text += f", divided by a rotation {self.divided}"
         if self.parted:
             text += f", parted by a pause {self.as_parted} of {self.parted}"
         return text
@@ -146,6 +151,7 @@ class Count:
         self._score = Score()
         self._lines = {key: Counter[int]() for key in truth.logs}
         self._pieces: dict[str, dict[int, list[Piece]]] = {key: {} for key in truth.logs}
+        self._divided = {number for log in truth.logs.values() for number in log.divided}
 
     def add(self, text: str) -> None:
         """A document's text."""
@@ -153,6 +159,8 @@ class Count:
         score.documents += 1
         marks = _MARK.findall(text)
         if not marks:
+            if self._is_rest(text):
+                return
             if self._joined or text not in _UNMARKED:
                 score.unmarked += 1
                 score.example("unmarked", text)
@@ -213,6 +221,13 @@ class Count:
                     self._judge(log, number, 1, log.owed(number), self._lines[key][number])
         return score
 
+    def _is_rest(self, text: str) -> bool:
+        """Whether a text without a mark is what a rotation left of a record."""
+        if not self._divided:
+            return False
+        end = _END.search(text)
+        return text in _UNMARKED or (end is not None and int(end[1]) in self._divided)
+
     def _is_known(self, key: str, number: int, text: str) -> bool:
         log = self._truth.logs.get(key)
         if log and number < len(log.kinds):
@@ -228,6 +243,8 @@ class Count:
         if not text.startswith(("~", '{"mark":"~')) or text.count("#end") > 1:
             score.merged += 1
             score.example("merged", f"{log.place(number)}: {text}")
+        elif number in log.divided:
+            score.divided += not text.endswith((end, end + '"}'))
         elif not text.endswith((end, end + '"}')) and log.kinds[number] != lines.HUGE:
             score.cut += 1
             score.example("cut", f"{log.place(number)}: {text}")
@@ -244,6 +261,9 @@ class Count:
             self._score.as_parted += (
                 len(first) > 1 and first == tuple(range(len(first))) and set(counts) == set(range(owed))
             )
+            return
+        if number in log.divided:
+            self._score.divided += len(pieces) > 1
             return
         self._score.traces += 1
         if pieces and all(piece == (tuple(range(owed)), True) for piece in pieces):

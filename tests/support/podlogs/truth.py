@@ -28,6 +28,7 @@ class LogTruth:
         streams: `o` for stdout or `e` for stderr, by record.
         bytes: Of all its files.
         lines: All of them, a text in parts counted once.
+        divided: Records that a rotation divides: a record is of one file, so each is two documents.
     """
 
     key: str
@@ -42,6 +43,7 @@ class LogTruth:
     lines: int
     restart: int
     streams: str
+    divided: frozenset[int]
 
     @property
     def marked(self) -> int:
@@ -128,5 +130,6 @@ def _numbers(file: Path) -> "array[int]":
 
 def _log_truth(key: str, content: dict[str, Any], offsets: "array[int]", times: "array[int]") -> LogTruth:
     traces = {int(number): count for number, count in content.pop("traces").items()}
+    divided = frozenset(content.pop("divided"))
     files = [(name, first) for name, first in content.pop("files")]
-    return LogTruth(key=key, traces=traces, files=files, offsets=offsets, times=times, **content)
+    return LogTruth(key=key, traces=traces, files=files, offsets=offsets, times=times, divided=divided, **content)

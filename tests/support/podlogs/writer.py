@@ -52,7 +52,9 @@ class Writer:
         self.written = 0
         self.lines = 0
         self._reopen = False
-        self._unfinished: set[int] = set()
+        self._unfinished: dict[int, int] = {}
+        self._tracing: dict[int, int] = {}
+        self.divided: set[int] = set()
         self._over = False
         self.path = self._root / log.path
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,16 +74,14 @@ class Writer:
         """Rename the file being written, and go on in a new one, at once."""
         self.path.rename(name)
         self.renamed(name.name)
-        self._file.close()
-        self._file = self._open()
+        self._next_file()
         return name
 
     def truncated(self, copy: str) -> None:
         """Truncate the file being written, whose content is now in `copy`, and go on in it."""
         self.renamed(copy)
         os.truncate(self.path, 0)
-        self._file.close()
-        self._file = self._open()
+        self._next_file()
 
     # -- what the container does
 
@@ -124,6 +124,7 @@ class Writer:
             "files": self.files,
             "bytes": self.written,
             "lines": self.lines,
+            "divided": sorted(self.divided),
         }
 
     def _begin(self, kind: str, stream: bytes) -> int:
@@ -145,12 +146,17 @@ class Writer:
         self.files.append((self.path.name, len(self.kinds)))
         return _File(self.path)
 
+    def _next_file(self) -> None:
+        """Go on in another file; what has begun is divided between both."""
+        self.divided |= {*self._unfinished.values(), *self._tracing.values()}
+        self._file.close()
+        self._file = self._open()
+
     def _block(self, stream: int) -> None:
         """Write lines of one stream until a block is full or the stream stalls."""
         if self._reopen and (self._spec.split or not self._unfinished):
             self._reopen = False
-            self._file.close()
-            self._file = self._open()
+            self._next_file()
         block: list[bytes] = []
         for item in self._streams[stream]:
             if isinstance(item, float):
@@ -180,7 +186,7 @@ class Writer:
             number = self._begin(self._kind(), name)
             kind = self.kinds[number]
             if kind == lines.TRACE:
-                yield from self._trace(number, name)
+                yield from self._trace(number, stream)
                 continue
             text = self._texts.line(kind, number)
             count = self._copies.get(kind, 1)
@@ -190,23 +196,27 @@ class Writer:
             for _ in range(count):
                 start = 0
                 while len(text) - start > PART:
-                    self._unfinished.add(stream)
+                    self._unfinished[stream] = number
                     yield self._line(number, name, text[start : start + PART], tag=b"P")
                     start += PART
-                self._unfinished.discard(stream)
+                self._unfinished.pop(stream, None)
                 yield self._line(number, name, text[start:] if start else text, moment=moment)
 
-    def _trace(self, number: int, name: bytes) -> Iterator[bytes | float]:
+    def _trace(self, number: int, stream: int) -> Iterator[bytes | float]:
+        name = _STREAMS[stream]
         trace = self._texts.trace(number)
         self.traces[number] = trace.marked
         self.lines += len(trace.lines)
         stall = self._stall(number)
         # The first piece of one that is parted shall have a mark.
         stall_at = self._texts.random.randrange(4 if self.kinds[number] == lines.PARTED else 1, len(trace.lines))
+        # Its lines are written before anything asks for more of them.
+        self._tracing[stream] = number
         for line, text in enumerate(trace.lines):
             if stall and line == stall_at:
                 yield stall
             yield self._line(number, name, text)
+        self._tracing.pop(stream, None)
 
     def _stall(self, number: int) -> float:
         """Seconds for which a trace stops; mostly 0."""

@@ -111,7 +111,7 @@ def test_what_is_read_again_from_a_gzipped_file_is_not_cut(restarts: bool) -> No
             node.restart()
         node.path(0).unlink()
         (node.logs / "0.log.20261122-100000.gz").touch()
-        for _ in range(100):
+        for _ in range(60):
             node.tick()
         assert node.stored == {}
         node.backfill(0)
