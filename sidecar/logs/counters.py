@@ -18,7 +18,7 @@ COUNTED = {
     "limited": "Records that did not go out, because their container wrote more than logs.limit in that minute.",
     "redacted": "Records in which something was replaced.",
     "not_json": "Lines that look like JSON and are not.",
-    "flushed_by_timer": "Records that went out by a guess that they are complete: the file is gone, or nobody reads on.",
+    "flushed_by_timer": "Records that went out by a guess that they are complete: the file is gone, or not read on.",
     "not_journaled": "Held lines that could not be written to the filter's journal: a crash would lose them.",
     "failed": "Failures of the filter itself; the lines go out as they are.",
 }
