@@ -128,7 +128,7 @@ class Logs(Family):
     labels. A pod can leave itself out with the annotation `fluentbit.io/exclude: "true"`."""
     metadata: Literal["api", "path"] = "api"
     """Where what is known of a pod comes from: labels and workload from the API server, or only namespace, pod and
-    container from the path of the file, which needs no access to the API."""
+    container from the path of the file, which needs no access to the API; what asks for labels then finds none."""
     multiline: Many[str] = MULTILINE_RULES
     """Rules that put the lines of a stack trace together: java, python, go, ruby, dotnet, and those of
     `multilineRules`. A pod can choose its own with the annotation `fluent-sidecar/multiline`."""
@@ -185,23 +185,8 @@ class Logs(Family):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        refuse(
-            [*self._multiline_problems(), *self._redact_problems(), *self._route_problems(), *self._label_problems()]
-        )
+        refuse([*self._multiline_problems(), *self._redact_problems(), *self._route_problems()])
         return self
-
-    def _label_problems(self) -> Found:
-        """Labels can't be chosen by where nobody knows them."""
-        if self.metadata == "api":
-            return []
-        labelled = [
-            (("include",), self.include.labels),
-            (("exclude",), self.exclude.labels),
-            *((("routes", at), route.labels) for at, route in enumerate(self.routes)),
-        ]
-        return [
-            ((*path, "labels"), "labels need metadata: api; a path has none") for path, labels in labelled if labels
-        ]
 
     def _multiline_problems(self) -> Found:
         own = [rule.name for rule in self.multiline_rules]

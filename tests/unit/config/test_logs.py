@@ -184,12 +184,3 @@ def test_units_of_systemd() -> None:
 def test_no_units_of_systemd(unit: str) -> None:
     wanted = "logs.systemd[0]: expected the name of a systemd unit, such as kubelet.service"
     assert refused(logs=f"systemd: ['{unit}']").startswith(wanted)
-
-
-def test_labels_need_the_api() -> None:
-    problems = all_refused(
-        logs="metadata: path, include: {labels: {app: web}}, routes: [{name: a, labels: {x: y}, index: i}]"
-    )
-
-    assert all("labels need metadata: api" in problem for problem in problems)
-    assert len(problems) == 2
