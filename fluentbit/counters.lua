@@ -35,13 +35,6 @@ function counters.failed(message)
   end
 end
 
--- Containers that are no longer there are forgotten.
-function counters.forget(container)
-  for _, values in pairs(of_containers) do
-    values[container] = nil
-  end
-end
-
 local function write(done)
   local text = { HEADER }
   for name, value in pairs(totals) do

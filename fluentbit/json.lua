@@ -159,15 +159,8 @@ function json.object(text)
   local i, c = space_end(text, 2)
   local empty = true
   while true do
-    if is_list and c == CLOSE_LIST and empty or not is_list and c == CLOSE and empty then
-      -- The end of an empty one; others end after a value.
-      depth = depth - 1
-      if depth == 0 then
-        break
-      end
-      here, is_list, room = parents[depth], lists[depth], rooms[depth]
-      i, c = space_end(text, i + 1)
-    else
+    -- Only an empty one ends here; others end after a value.
+    if not (empty and c == (is_list and CLOSE_LIST or CLOSE)) then
       fields = fields + 1
       if fields > MOST_FIELDS then
         return nil
@@ -234,8 +227,7 @@ function json.object(text)
       end
       i, c = space_end(text, i)
     end
-    -- After a value.
-    while c == CLOSE and not is_list or c == CLOSE_LIST and is_list do
+    while c == (is_list and CLOSE_LIST or CLOSE) do
       depth = depth - 1
       if depth == 0 then
         break

@@ -55,35 +55,27 @@ local function word_at(head, word, limit)
   end
 end
 
+-- In the first list the word that comes first in the line counts, in the second the one that comes first in the list.
+local COMMON = { "INFO", "ERROR", "WARN", "WARNING", "DEBUG" }
+local RARE = { "FATAL", "TRACE", "CRITICAL", "SEVERE", "NOTICE", "PANIC" }
+
 -- Plain searches, one after the other: they are compiled, a pattern is not.
 local function in_capitals(head)
   local first, found = HEAD + 1, nil
-  local i = word_at(head, "INFO", first)
-  if i then
-    first, found = i, "info"
-  end
-  i = word_at(head, "ERROR", first)
-  if i then
-    first, found = i, "error"
-  end
-  i = word_at(head, "WARN", first) or word_at(head, "WARNING", first)
-  if i then
-    first, found = i, "warn"
-  end
-  i = word_at(head, "DEBUG", first)
-  if i then
-    first, found = i, "debug"
+  for i = 1, #COMMON do
+    local place = word_at(head, COMMON[i], first)
+    if place then
+      first, found = place, COMMON[i]
+    end
   end
   if found then
-    return found
+    return WORDS[lower(found)]
   end
-  return word_at(head, "FATAL", first) and "fatal"
-    or word_at(head, "TRACE", first) and "trace"
-    or word_at(head, "CRITICAL", first) and "fatal"
-    or word_at(head, "SEVERE", first) and "error"
-    or word_at(head, "NOTICE", first) and "info"
-    or word_at(head, "PANIC", first) and "fatal"
-    or nil
+  for i = 1, #RARE do
+    if word_at(head, RARE[i], first) then
+      return WORDS[lower(RARE[i])]
+    end
+  end
 end
 
 local function after(head, name)

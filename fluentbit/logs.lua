@@ -16,7 +16,7 @@ end
 local settings = module("settings")
 local clock = module("clock")
 local counters = module("counters", settings)
-local pods = module("pods", settings, counters)
+local pods = module("pods", settings)
 local document = module("document", settings, {
   clock = clock,
   counters = counters,

@@ -2,12 +2,12 @@
 --
 -- It is read again when it has changed, looked at once a second, and when a line comes of a pod that isn't in it.
 
-local settings, counters = ...
+local settings = ...
 
-local pods = { generation = "" }
+local pods = {}
 
 local rows, node, read_at, now = {}, nil, -1, 0
-local versions = 0
+local header_read, versions = nil, 0
 
 local function list(text)
   if text == "-" or text == nil then
@@ -51,8 +51,8 @@ local function read()
     return
   end
   local header = file:read("*l") or ""
-  local generation, name = header:match("^# fluent%-sidecar pods 1\t([^\t]*)\t(.*)$")
-  if generation and header ~= pods.generation then
+  local name = header:match("^# fluent%-sidecar pods 1\t[^\t]*\t(.*)$")
+  if name and header ~= header_read then
     local fresh = {}
     for line in file:lines() do
       local key, value = row(line)
@@ -61,7 +61,7 @@ local function read()
       end
     end
     rows, node = fresh, name ~= "" and name or nil
-    pods.generation = header
+    header_read = header
     versions = versions + 1
   end
   file:close()

@@ -15,7 +15,6 @@ from sidecar.agent.http import StatusServer
 from sidecar.agent.node import Node
 from sidecar.config import Config
 from sidecar.errors import JournalError, SidecarError
-from sidecar.events.backoff import Backoff
 from sidecar.events.collect import Collector
 from sidecar.events.confirm import GRACE_SECONDS, Confirmer
 from sidecar.events.journal import Journal
@@ -23,6 +22,7 @@ from sidecar.events.metrics import EventMetrics
 from sidecar.events.record import Recorder
 from sidecar.events.select import selected
 from sidecar.kube import ApiServer
+from sidecar.kube.backoff import Backoff
 from sidecar.logs.parts import PodLogs
 from sidecar.opensearch import Client, Documents
 from sidecar.opensearch.apply import apply_templates, templates_in_place

@@ -1,5 +1,7 @@
 """Names with `*` for any part: whether one matches a text, and whether two could match the same."""
 
+from collections.abc import Iterable
+
 
 def matches(glob: str, text: str) -> bool:
     """Whether the glob matches the whole text; in time that grows with their lengths only."""
@@ -17,6 +19,11 @@ def matches(glob: str, text: str) -> bool:
             return False
         at += len(part)
     return True
+
+
+def matches_any(globs: Iterable[str], text: str) -> bool:
+    """Whether one of the globs matches the whole text."""
+    return any(matches(glob, text) for glob in globs)
 
 
 def overlap(one: str, other: str) -> bool:

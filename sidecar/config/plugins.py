@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sidecar.config.extra import Plugin
-from sidecar.config.globs import matches, overlap
+from sidecar.config.globs import matches_any, overlap
 from sidecar.config.section import Found
 from sidecar.config.show import quoted
 from sidecar.config.source import Path
@@ -105,7 +105,7 @@ def _tag_problem(path: Path, tag: str, outputs: Sequence[Plugin]) -> Found:
     if any(overlap(tag, f"{own}*") for own in OWN_TAGS):
         return [(path, f"{quoted(tag)} could be a tag of this project's own; begin it with something else")]
     taken = (match for output in outputs if isinstance(match := _property(output, "match")[1], str))
-    if not any(matches(match, tag) for match in taken):
+    if not matches_any(taken, tag):
         return [(path, f"no output in fluentbit.extra matches {quoted(tag)}: Fluent Bit would delete its records")]
     return []
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from sidecar.errors import JournalError, KubernetesError, OpenSearchError, ResourceExpired, SidecarError
-from sidecar.events.backoff import Backoff
 from sidecar.events.journal import Journal, Position
 from sidecar.events.metrics import EventMetrics
 from sidecar.events.record import Record, Recorder
 from sidecar.kube import ApiServer, Watch, pages
+from sidecar.kube.backoff import Backoff
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from typing import Protocol
 
 from sidecar.config import Config
 from sidecar.errors import JournalError, OpenSearchError
-from sidecar.events.backoff import Backoff
 from sidecar.events.encode import encode
 from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.events.reader import Reader
+from sidecar.kube.backoff import Backoff
 from sidecar.opensearch import Document, Outcome, Verdict
 from sidecar.render import fields
 from sidecar.render.indices import DEAD_LETTER

@@ -1,9 +1,8 @@
 """Which Events go out, by `events.include` and `events.exclude`. Pure."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from sidecar.config.globs import matches
+from sidecar.config.globs import matches_any
 from sidecar.config.model import Events
 
 
@@ -14,7 +13,7 @@ def selected(event: Any, events: Events) -> bool:
     isn't empty, and must not be in the list of `exclude`.
     """
     return all(
-        (not included or _in(included, name)) and not _in(excluded, name)
+        (not included or matches_any(included, name)) and not matches_any(excluded, name)
         for included, excluded, name in (
             (events.include.namespaces, events.exclude.namespaces, _text(event, "metadata", "namespace")),
             (events.include.types, events.exclude.types, _text(event, "type")),
@@ -22,10 +21,6 @@ def selected(event: Any, events: Events) -> bool:
             (events.include.kinds, events.exclude.kinds, _text(event, "involvedObject", "kind")),
         )
     )
-
-
-def _in(globs: Sequence[str], name: str) -> bool:
-    return any(matches(glob, name) for glob in globs)
 
 
 def _text(value: Any, *path: str) -> str:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import random
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from sidecar.config.model import Config
 from sidecar.errors import KubernetesError, ResourceExpired, SidecarError
 from sidecar.kube import ApiServer, Watch, pages
+from sidecar.kube.backoff import Backoff
 from sidecar.logs.disk import replace_file
 from sidecar.logs.metrics import LogMetrics
 from sidecar.logs.pods import Row, invalid_annotation, rows, table
@@ -28,7 +28,6 @@ _MOST_GONE = 5000
 _DEBOUNCE_SECONDS = 0.1
 _PRUNE_SECONDS = 30.0
 _READY_SECONDS = 15.0
-_DELAYS = (0.5, 30.0)
 _SHORT_SECONDS = 1.0
 """A watch that ends this soon is no watch: something in between cuts it, and is not to be hammered."""
 
@@ -77,7 +76,7 @@ class PodTable:
         self._listed = False
         self._written: str | None = None
         self._generation = 0
-        self._failures = 0
+        self._backoff = Backoff()
         self._version = ""
         self._stopping = threading.Event()
         self._watch: Watch | None = None
@@ -106,10 +105,10 @@ class PodTable:
             except ResourceExpired as error:
                 log.info("the watch on pods does not reach back, listing again: %s", error)
                 self._version = ""
-                self._stopping.wait(self._delay())
+                self._stopping.wait(self._backoff.failed())
             except KubernetesError as error:
                 self._metrics.pod_errors.inc()
-                delay = self._delay()
+                delay = self._backoff.failed()
                 log.warning("pods of node %s can't be watched, next attempt in %.1f s: %s", self._node, delay, error)
                 self._stopping.wait(delay)
 
@@ -139,7 +138,7 @@ class PodTable:
                 if self._stopping.is_set():
                     watch.close()
                 for changes in watch:
-                    self._failures = 0
+                    self._backoff.succeeded()
                     for change in changes:
                         self._version = _version(change.item) or self._version
                         if change.type == "DELETED":
@@ -155,7 +154,7 @@ class PodTable:
                 self._watch = None
                 self._metrics.pod_watch_ends.labels(cause).inc()
         if time.monotonic() - began < _SHORT_SECONDS:
-            self._stopping.wait(self._delay())
+            self._stopping.wait(self._backoff.failed())
 
     def _take(self, pods: Iterable[Any]) -> None:
         for pod in pods:
@@ -175,13 +174,6 @@ class PodTable:
         known = self._pods.get(uid)
         if known and known.gone is None:
             known.gone = time.monotonic()
-
-    def _delay(self) -> float:
-        """How long to wait after one more failure."""
-        first, most = _DELAYS
-        delay = min(first * 2.0 ** min(self._failures, 30), most) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the load, keeps no secret
-        self._failures += 1
-        return delay
 
     def keep_written(self) -> None:
         """Write the table whenever it has changed, until `stop`."""

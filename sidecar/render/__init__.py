@@ -14,7 +14,7 @@ from sidecar.render.layout import FLUENT_BIT_FILE, Layout
 from sidecar.render.lua import SETTINGS, scripts
 from sidecar.render.policies import policies
 from sidecar.render.proof import prove
-from sidecar.render.templates import component_templates, index_templates
+from sidecar.render.templates import templates as all_templates
 
 __all__ = ["MANIFEST", "render", "to_yaml"]
 
@@ -37,9 +37,10 @@ def render(config: Config) -> dict[str, str]:
     if config.logs.enabled:
         files |= {**scripts(), SETTINGS: settings(config, layout)}
     prove(content, {f"{layout.current}/{name}" for name in files})
-    for name, template in component_templates(config).items():
+    components, indices = all_templates(config)
+    for name, template in components.items():
         files[f"opensearch/component-templates/{name}.json"] = _json(template)
-    for name, template in index_templates(config).items():
+    for name, template in indices.items():
         files[f"opensearch/index-templates/{name}.json"] = _json(template)
     for name, policy in policies(config).items():
         files[f"opensearch/policies/{name}.json"] = _json(policy)

@@ -23,8 +23,8 @@ def settings(config: Config, layout: Layout) -> str:
 
 
 def _settings(config: Config, layout: Layout) -> dict[str, Value]:
-    logs = config.logs
-    places = {family.index: number for number, family in enumerate(log_families(config), start=1)}
+    logs, families = config.logs, log_families(config)
+    places = {family.index: number for number, family in enumerate(families, start=1)}
     return {
         "cluster": config.cluster,
         "state": layout.filter_state,
@@ -33,7 +33,7 @@ def _settings(config: Config, layout: Layout) -> dict[str, Value]:
         "enrich": logs.metadata == "api",
         "families": [
             {"index": family.index, "rotate": family.rotate, "keep_days": -(-age // _DAY) if age else None}
-            for family in log_families(config)
+            for family in families
             for age in (greatest_age(family),)
         ],
         "routes": [

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import product
 
+from sidecar.config.globs import matches_any
 from sidecar.config.model import Config
 
 _TEMPORARY = "*.tmp"
@@ -40,16 +41,17 @@ def exclude_paths(config: Config) -> list[str]:
 def wanted(config: Config) -> Callable[[str], bool]:
     """Whether a file is to be read, by its path relative to `paths.logs`: plain or gzipped, by either input."""
     include, exclude = config.logs.include, config.logs.exclude
-    required = [_matcher(globs) for globs in (include.namespaces, include.pods, include.containers)]
-    refused = [_matcher(globs) for globs in (exclude.namespaces, exclude.pods, exclude.containers)]
+    required = (include.namespaces, include.pods, include.containers)
+    refused = (exclude.namespaces, exclude.pods, exclude.containers)
 
     def is_wanted(path: str) -> bool:
         place = _PLACE.fullmatch(path)
         if not place or path.endswith(".tmp"):
             return False
         names = place.groups()
-        return all(match is None or match(name) for match, name in zip(required, names, strict=True)) and not any(
-            match is not None and match(name) for match, name in zip(refused, names, strict=True)
+        return all(
+            (not needed or matches_any(needed, name)) and not matches_any(unwanted, name)
+            for needed, unwanted, name in zip(required, refused, names, strict=True)
         )
 
     return is_wanted
@@ -57,10 +59,3 @@ def wanted(config: Config) -> Callable[[str], bool]:
 
 def _any(globs: Sequence[str]) -> Sequence[str]:
     return globs or ("*",)
-
-
-def _matcher(globs: Sequence[str]) -> Callable[[str], object] | None:
-    """A function for any of the globs; None where there are none."""
-    if not globs:
-        return None
-    return re.compile("|".join(".*".join(map(re.escape, glob.split("*"))) for glob in globs)).fullmatch

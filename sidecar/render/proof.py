@@ -4,10 +4,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from sidecar.config import globs
 from sidecar.errors import RenderError
 from sidecar.render.tailing import LOGS
-
-_ANY = "*"
 
 
 def prove(content: Mapping[str, Any], files: Collection[str]) -> None:
@@ -45,7 +44,7 @@ def matches(plugin: Mapping[str, Any], tag: str) -> bool:
         return re.search(str(regex), tag) is not None
     if glob is None:
         return False
-    return re.fullmatch(".*".join(map(re.escape, str(glob).split(_ANY))), tag) is not None
+    return globs.matches(str(glob), tag)
 
 
 def _missing(content: Mapping[str, Any], files: Collection[str]) -> Iterator[str]:

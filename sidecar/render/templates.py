@@ -86,7 +86,8 @@ class Templates(NamedTuple):
 
 def templates(config: Config) -> Templates:
     """All templates of a configuration."""
-    return Templates(component_templates(config), index_templates(config))
+    components = component_templates(config)
+    return Templates(components, _index_templates(config, components))
 
 
 def component_templates(config: Config) -> dict[str, Json]:
@@ -112,7 +113,10 @@ def component_templates(config: Config) -> dict[str, Json]:
 
 def index_templates(config: Config) -> dict[str, Json]:
     """Index templates by name; the hash in `_meta` is of the components too."""
-    components = component_templates(config)
+    return templates(config).indices
+
+
+def _index_templates(config: Config, components: Mapping[str, Json]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for family in families(config):
         used = (SETTINGS, {"events": EVENTS, "logs": LOGS, "controlPlane": CONTROL_PLANE}[family.source])

@@ -11,12 +11,12 @@ from prometheus_client import CollectorRegistry
 from sidecar.config import loads
 from sidecar.errors import OpenSearchUnavailable
 from sidecar.events import collect
-from sidecar.events.backoff import Backoff
 from sidecar.events.collect import Collector
 from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.events.record import Recorder
 from sidecar.kube import connect, watching
+from sidecar.kube.backoff import Backoff
 from tests.support.fakes.kubernetes import (
     FakeKubernetes,
     changes,

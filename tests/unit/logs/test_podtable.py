@@ -11,6 +11,7 @@ from sidecar.config import loads
 from sidecar.config.model import Config
 from sidecar.errors import SidecarError
 from sidecar.kube import connect
+from sidecar.kube.backoff import Backoff
 from sidecar.logs import podtable
 from sidecar.logs.metrics import LogMetrics
 from sidecar.logs.podtable import PodTable, node_name
@@ -54,9 +55,7 @@ class Running:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    monkeypatch.setattr(podtable, "_DELAYS", (0.05, 0.1))
-
+def run(tmp_path: Path) -> Callable[..., Any]:
     @contextmanager
     def start(server: FakeKubernetes, logs: str = "{}") -> Iterator[Running]:
         registry = CollectorRegistry()
@@ -71,6 +70,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         with server:
             api = connect(kubeconfig=kubeconfig(tmp_path, server.url))
             table = PodTable(config(tmp_path, logs), api, "node-1", LogMetrics(registry))
+            table._backoff = Backoff(first=0.05, most=0.1)
             threads = [threading.Thread(target=guarded, args=[part]) for part in (table.watch, table.keep_written)]
             for thread in threads:
                 thread.start()

@@ -1,4 +1,4 @@
-from sidecar.events.backoff import Backoff
+from sidecar.kube.backoff import Backoff
 
 
 def test_delays_double_up_to_the_most_and_are_spread() -> None:
