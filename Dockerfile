@@ -19,17 +19,16 @@ RUN /build/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation
     && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python install \
         --no-cache-dir --no-compile --no-deps dist/*.whl
 
-# What the clients bring along and nothing here imports goes: the asyncio halves of both with their HTTP library
-# (opensearchpy would load it: 11 MB of memory in every pod), gRPC, and the libraries' own tests.
+# What the Kubernetes client brings along and nothing here imports goes: its asyncio half with the HTTP library of that,
+# and the libraries' own tests.
 # Byte code is compiled once, since a pod can't write it, and without time stamps, so that builds are alike.
 RUN site=$(/opt/fluent-sidecar/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
     && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python uninstall --yes --quiet \
         aiohttp aiohttp-retry aiohappyeyeballs aiosignal frozenlist multidict propcache yarl \
-        grpcio protobuf opensearch-protobufs \
     && rm -rf "$site/kubernetes/aio" \
     && find "$site" -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
     && /opt/fluent-sidecar/bin/python -m compileall -q --invalidation-mode unchecked-hash "$site" \
-    && /opt/fluent-sidecar/bin/python -c 'import kubernetes.client, kubernetes.config, opensearchpy, prometheus_client' \
+    && /opt/fluent-sidecar/bin/python -c 'import kubernetes.client, kubernetes.config, prometheus_client, sidecar.opensearch' \
     && /opt/fluent-sidecar/bin/sidecar --help >/dev/null
 
 

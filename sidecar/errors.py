@@ -8,7 +8,9 @@
     │   └── OpenSearchUnavailable   ... and trying again later may help
     ├── KubernetesError             the link to the API server: unreachable, refused, or an odd answer
     │   ├── KubernetesUnavailable   ... and trying again later may help
-    │   └── ResourceExpired         410: the resourceVersion asked for is no longer kept; list again
+    │   ├── ResourceExpired         410: the resourceVersion asked for is no longer kept; list again
+    │   ├── ResourceMissing         404: there is no such object
+    │   └── ResourceConflict        409: somebody else has changed or made the object meanwhile
     ├── JournalError                the journal's folder can't be written or read
     └── DemoError                   a part of the demonstration can't be had or started
 
@@ -99,7 +101,23 @@ class KubernetesUnavailable(KubernetesError):  # noqa: N818 - it is a state, and
 
 
 class ResourceExpired(KubernetesError):  # noqa: N818 - the API's own word
-    """410 Gone: the resourceVersion or the continue token is no longer kept."""
+    """410 Gone: the resourceVersion or the continue token is no longer kept.
+
+    Attributes:
+        token: A `continue` token by which a list may go on, though it is no longer of one moment; empty elsewhere.
+    """
+
+    def __init__(self, what: str, *, hint: str = "", token: str = "") -> None:
+        super().__init__(what, hint=hint)
+        self.token = token
+
+
+class ResourceMissing(KubernetesError):  # noqa: N818 - it is a state, and reads better so
+    """404: there is no such object."""
+
+
+class ResourceConflict(KubernetesError):  # noqa: N818 - it is a state, and reads better so
+    """409: somebody else has changed or made the object meanwhile."""
 
 
 class JournalError(SidecarError):

@@ -34,5 +34,5 @@ def set_up(style: Format = "auto", *, level: int = logging.INFO) -> None:
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # They log every failed connection, which is said here with what to do about it; and bodies of requests at debug.
-    for name in ("opensearch", "opensearchpy", "urllib3", "kubernetes"):
+    for name in ("urllib3", "kubernetes"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

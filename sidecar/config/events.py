@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from sidecar.config.family import Family, Rotation
-from sidecar.config.names import Glob, IndexName, KubernetesGlob
+from sidecar.config.names import Glob, IndexName, KubernetesGlob, ObjectName
 from sidecar.config.section import Many, Section, section
 from sidecar.config.units import Duration, Given, Size, parse_duration, parse_size
 
@@ -38,6 +38,9 @@ class Events(Family):
     """How long documents are kept after the end of their index's day or month; 30d where nothing is said."""
     journal: Size = parse_size("512MiB")
     """Disk for unconfirmed events on a node. When it is full, watching pauses; the API server keeps them for 1h."""
+    lease: ObjectName = "fluent-sidecar"
+    """Name of the Lease by which the sidecars of a cluster agree on the one that watches. It is in their own
+    namespace; two installations in one namespace need two names."""
     include: EventSelection = section(EventSelection)
     """Events that go out: those that each list has, where it isn't empty. All where nothing is said."""
     exclude: EventSelection = section(EventSelection)

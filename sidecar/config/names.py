@@ -21,6 +21,8 @@ _KUBERNETES_GLOB = re.compile(rf"[a-z0-9.*-]{{1,{_MAX_NAME}}}\Z")
 _RULE_PATTERN = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _LABEL_PART = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _LABEL_PREFIX = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+_OBJECT_PATTERN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+_MAX_OBJECT_NAME = 253
 
 
 def version_tuple(text: str) -> tuple[int, ...]:
@@ -94,6 +96,14 @@ def _glob(value: str) -> str:
     return value
 
 
+def _object_name(value: str) -> str:
+    if len(value) > _MAX_OBJECT_NAME or not re.fullmatch(_OBJECT_PATTERN, value):
+        raise ValueError(
+            f"expected a name as Kubernetes has it: lower-case letters, digits, '-' and '.'; found {quoted(value)}"
+        )
+    return value
+
+
 def _rule_name(value: str) -> str:
     if not re.fullmatch(_RULE_PATTERN, value) or value == "none":
         raise ValueError(
@@ -127,6 +137,7 @@ ClusterName = Annotated[
 ]
 KubernetesGlob = Annotated[str, AfterValidator(_kubernetes_glob)]
 Glob = Annotated[str, AfterValidator(_glob)]
+ObjectName = Annotated[str, AfterValidator(_object_name)]
 RuleName = Annotated[str, AfterValidator(_rule_name)]
 LabelName = Annotated[str, AfterValidator(_label_name)]
 LabelValue = Annotated[str, AfterValidator(_label_value)]

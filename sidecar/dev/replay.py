@@ -3,6 +3,8 @@
 A real client can't tell: it lists what was there before the first line of the recording, and the first watch starts the
 clock. From then on lists show what has been played, and every watch gets what is newer than its resourceVersion, at the
 recorded pace, only faster. There is no authentication: it listens on 127.0.0.1 alone.
+
+The Leases of one namespace can be read and written, for whoever elects a leader before watching.
 """
 
 import contextlib
@@ -21,6 +23,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
+from sidecar.dev.leases import NAMESPACE, Leases
 from sidecar.dev.playback import Playback, Refused, initial_events_end, number, watch_line, within
 from sidecar.dev.recording import Json, Recording
 from sidecar.errors import DemoError
@@ -51,6 +54,9 @@ _DISCOVERY: Mapping[str, Json] = {
 }
 
 
+_NOT_ALLOWED = Refused(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+
 def _true(text: str | None) -> bool:
     return text in {"1", "true", "True"}
 
@@ -63,18 +69,33 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
         """Says nothing: the client does."""
 
-    def do_GET(self) -> None:
+    def _serve(self) -> None:
         try:
-            self._get()
+            body = self.rfile.read(number(self.headers.get("Content-Length")) or 0)
+            match self.command, urlsplit(self.path).path.strip("/").split("/"):
+                case _, ["apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases", *name]:
+                    self._lease(namespace, "/".join(name), body)
+                case "GET", _:
+                    self._get()
+                case _:
+                    raise _NOT_ALLOWED
         except Refused as refused:
             self._answer(refused.code, refused.status)
 
-    def _refuse(self) -> None:
-        self.close_connection = True  # a body, if there is one, stays unread
-        message = "the server does not allow this method on the requested resource"
-        self._answer(405, Refused(405, "MethodNotAllowed", message).status)
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server names them
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = _refuse  # noqa: N815 - http.server names them
+    def _lease(self, namespace: str, name: str, body: bytes) -> None:
+        if namespace != NAMESPACE:
+            raise Refused(404, "NotFound", f'namespaces "{namespace}" not found')
+        match self.command, bool(name):
+            case "GET", True:
+                self._answer(200, self.server.leases.get(name))
+            case "POST", False:
+                self._answer(201, self.server.leases.create(body))
+            case "PUT", True:
+                self._answer(200, self.server.leases.update(name, body))
+            case _:
+                raise _NOT_ALLOWED
 
     def _get(self) -> None:
         url = urlsplit(self.path)
@@ -159,8 +180,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
 
@@ -171,6 +190,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, playback: Playback) -> None:
         self.playback = playback
+        self.leases = Leases()
         self.finished = threading.Event()
         self.closing = threading.Event()
         self._open: set[socket.socket] = set()

@@ -1,148 +1,225 @@
 """Collection: every Event that the API server lists, and every change that it shows, goes to the journal.
 
-A list is always emitted, also after a 410: what OpenSearch has already is left out, the rest is journaled. Between two
-runs the position in the journal tells from where to watch, so that versions in between aren't lost.
+A watch runs from the place that `sidecar.events.following` names; a list of everything runs beside it, at the start and
+after a 410. This module asks and hands on; what an answer means is decided there.
 """
 
 import logging
+import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
 
-from sidecar.errors import JournalError, KubernetesError, OpenSearchError, ResourceExpired, SidecarError
-from sidecar.events.journal import Journal, Position
+from sidecar.errors import JournalError, KubernetesError, ResourceExpired, SidecarError
+from sidecar.events.backfill import Backfill
+from sidecar.events.following import Following, Gap, Position, begin, expired, headed, listed, moved
+from sidecar.events.intake import Intake
 from sidecar.events.metrics import EventMetrics
-from sidecar.events.record import Record, Recorder
+from sidecar.events.record import Record, written_at
+from sidecar.events.scope import Scope
 from sidecar.kube import ApiServer, Watch, pages
 from sidecar.kube.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
-EVENTS_PATH = "/api/v1/events"
-_HISTORY_SECONDS = 15 * 60
-"""A position older than this is certainly compacted away: etcd keeps 5 to 10 minutes."""
-_MAX_DIGITS = 20
-_AGAIN_SECONDS = 10.0
-_PROBE_SECONDS = 15.0
+_WATCH_SECONDS = (50, 70)
+"""How long the server holds a watch. Events have no bookmarks: an ordered end and a fresh resourceVersion stand for
+them, and a minute keeps the position younger than the 5 minutes of the server's history."""
+_PROBE_SECONDS = 10.0
 """So long before a watch ends the server is asked for its resourceVersion."""
+_ENRICH_SECONDS = 0.5
+_AGAIN_SECONDS = 10.0
 _SHORT_SECONDS = 1.0
 """A watch that ends this soon is no watch: something in between cuts it, and is not to be hammered."""
 
 
-class Lookup(Protocol):
-    """What collection asks of OpenSearch; `sidecar.opensearch.Documents` answers."""
-
-    def existing(self, keys: Sequence[tuple[str, str]]) -> list[bool]: ...  # noqa: D102 - see Documents
-
-
 class Collector:
-    """Lists and watches; use it from one thread, and `stop` it from any."""
+    """Lists and watches, for one term of leading; `run` wants a thread, `stop` may be called from any.
+
+    Args:
+        api: The API server.
+        scope: What of its Events.
+        intake: Where they go.
+        backfill: Makes the list.
+        metrics: Counted here.
+        position: From where to go on; asked again after the journal failed.
+        gap_record: Makes the document of a gap.
+        ttl: How long the server keeps Events.
+        stopping: Ends `run` soon; set by `stop` too.
+    """
 
     def __init__(
         self,
         api: ApiServer,
-        recorder: Recorder,
-        journal: Journal,
-        lookup: Lookup,
+        scope: Scope,
+        intake: Intake,
+        backfill: Backfill,
         metrics: EventMetrics,
         *,
-        chosen: Callable[[Any], bool] = lambda _event: True,
+        position: Callable[[], Position | None],
+        gap_record: Callable[[Gap], Record],
+        ttl: timedelta,
+        stopping: threading.Event,
     ) -> None:
         self._api = api
-        self._chosen = chosen
-        self._recorder = recorder
-        self._journal = journal
-        self._lookup = lookup
+        self._scope = scope
+        self._intake = intake
+        self._backfill = backfill
         self._metrics = metrics
-        self._stopping = threading.Event()
+        self._position = position
+        self._gap_record = gap_record
+        self._ttl = ttl
+        self._stopping = stopping
         self._watch: Watch | None = None
         self._backoff = Backoff()
-        self._version = ""
-        self._cause = "start"
+        self._lock = threading.Lock()
+        self._state = Following()
+        self._term = 0  # a list of an earlier term is of no use
+        self._lister: threading.Thread | None = None
+        self._listing = False
+        self._broken = False
         self._expired = -_AGAIN_SECONDS
-        self.synced = threading.Event()
-        """Set once a list has been journaled."""
+        self._fresh = time.monotonic()
+        self._well = time.monotonic()
 
     def stop(self) -> None:
         """End `run` soon, also while it is reading."""
         self._stopping.set()
-        watch = self._watch
-        if watch is not None:
-            watch.close()
+        self._cut()
+
+    @property
+    def position_age(self) -> float:
+        """Seconds since the position moved, or was seen not to have to."""
+        return time.monotonic() - self._fresh
+
+    @property
+    def failing_for(self) -> float:
+        """Seconds since the API server last answered as it should; 0 while it does."""
+        return 0.0 if self._backoff.failures == 0 else time.monotonic() - self._well
 
     def run(self) -> None:
         """Collect until `stop`; every failure is repeated with a growing delay."""
+        self._begin()
         while not self._stopping.is_set():
             try:
-                if not self._version:
-                    self._version = self._list()
+                self._check_list()
+                if not self._state.reachable:
+                    self._find_head()
+                self._list_if_due()
                 self._follow()
             except ResourceExpired as error:
-                log.info("the watch history does not reach back, listing again: %s", error)
-                self._version = ""
-                # A list that took too long is no list: the position of the last run is still to be tried.
-                self._cause = "expired" if self.synced.is_set() else self._cause
-                # At once the first time: versions that are replaced meanwhile are lost.
-                if time.monotonic() - self._expired < _AGAIN_SECONDS:
-                    self._pause(self._backoff.failed())
-                self._expired = time.monotonic()
+                self._expire(error)
             except KubernetesError as error:
                 self._failed("kubernetes", error)
             except JournalError as error:
                 # What was not written, or is gone, is read again from where all was safe.
-                self._version, self._cause = "", "start"
+                self._begin()
                 self._failed("journal", error)
+        if self._lister is not None:
+            self._lister.join()
+
+    def _check_list(self) -> None:
+        if self._broken:
+            raise JournalError("journal: the list could not be written to it")
+
+    def _begin(self) -> None:
+        with self._lock:
+            self._state, self._broken = begin(self._position()), False
+            self._term += 1
 
     def _failed(self, link: str, error: SidecarError) -> None:
         delay = self._backoff.failed()
         self._metrics.errors.labels(link).inc()
         log.warning("events can't be collected, next attempt in %.1f s: %s", delay, error)
-        self._pause(delay)
+        self._stopping.wait(delay)
 
-    def _list(self) -> str:
-        """Journal everything that is listed and not in OpenSearch; the resourceVersion to watch from."""
-        listed = missing = 0
-        version = ""
-        lookup = True
-        position = self._journal.position
-        for page in pages(self._api, EVENTS_PATH):
-            records = self._records(page.items)
-            absent = self._absent(records) if lookup else None
-            if absent is None:
-                # Unknown is as good as absent: an id that is there already is not written again. And a server that does
-                # not answer must not hold up every page: the list would expire.
-                lookup, absent = False, records
-            listed, missing, version = listed + len(page.items), missing + len(absent), page.resource_version
-            self._metrics.received.labels("list").inc(len(page.items))
-            # A crash before the first list has ended: the next start lists all again, and then watches from here. All
-            # pages of a list have the same resourceVersion.
-            first = page.resource_version if position is None else None
-            self._append(absent, first)
-            if self._stopping.is_set():
-                return ""
-        self._metrics.lists.labels(self._cause).inc()
-        log.info("listed %d events, %d of them new", listed, missing)
-        self.synced.set()
-        if self._cause == "start" and (earlier := _earlier(position, version)):
-            return earlier
-        self._append([], version)
-        return version
+    def _expire(self, error: ResourceExpired) -> None:
+        log.info("the watch history does not reach back to resourceVersion %s: %s", self._version, error)
+        with self._lock:
+            self._state = expired(self._state)
+            self._term += 1
+        # At once the first time: versions that are replaced meanwhile are lost.
+        if time.monotonic() - self._expired < _AGAIN_SECONDS:
+            self._stopping.wait(self._backoff.failed())
+        self._expired = time.monotonic()
+
+    @property
+    def _version(self) -> str:
+        at = self._state.at
+        return at.resource_version if at else ""
+
+    def _find_head(self) -> None:
+        head = self._ask_head()
+        with self._lock:
+            first = self._state.at is None
+            self._state = headed(self._state, head, until=self._api.time(), ttl=self._ttl)
+            if first:
+                # After a crash within the first list the next start lists all again, and watches from here.
+                self._intake.append([], head)
+        self._fresh = time.monotonic()
+        log.info("watching from resourceVersion %s, the cluster is at %s", self._version, head.resource_version)
+
+    def _ask_head(self) -> Position:
+        moment = self._api.time()  # before the question: the answer is not older
+        page = next(pages(self._api, self._scope.path, limit=1, selector=self._scope.selector))
+        return Position(page.resource_version, moment)
+
+    def _list_if_due(self) -> None:
+        """Have everything listed, beside the watch."""
+        with self._lock:
+            if self._state.due is None or self._listing:
+                return
+            self._listing = True
+        self._lister = threading.Thread(target=self._list, name="list", daemon=True)
+        self._lister.start()
+
+    def _list(self) -> None:
+        """List until a list was done that began after the last head."""
+        try:
+            while (turn := self._turn()) is not None:
+                term, due = turn
+                if self._backfill.run(lambda: self._term != term):  # noqa: B023 - called within the turn
+                    self._metrics.lists.labels(due).inc()
+                    self._finish(term)
+        except JournalError as error:
+            log.warning("%s", error)
+            self._listing, self._broken = False, True
+            self._cut()
+
+    def _turn(self) -> tuple[int, str] | None:
+        """What the list that is due belongs to; None where none is, and the thread ends."""
+        with self._lock:
+            if self._stopping.is_set() or self._state.due is None or not self._state.reachable:
+                self._listing = False
+                return None
+            return self._term, self._state.due
+
+    def _finish(self, term: int) -> None:
+        with self._lock:
+            if term != self._term:
+                return
+            gap, self._state = self._state.gap, listed(self._state)
+            records = [self._gap_record(gap)] if gap else []
+            if self._intake.append(records, self._state.safe) and gap:
+                self._metrics.gaps.labels(gap.cause).inc()
+                log.warning("events may be missing, which an EventGap says: %s", gap)
 
     def _follow(self) -> None:
         """One watch, from the last resourceVersion on."""
-        if not self._version:
-            return  # stopped within the list
         began = time.monotonic()
-        with Watch(self._api, EVENTS_PATH, self._version) as watch:
+        selector = self._scope.selector
+        seconds = random.randint(*_WATCH_SECONDS)  # noqa: S311 - spreads the load, keeps no secret
+        with Watch(self._api, self._scope.path, self._version, selector=selector, seconds=seconds) as watch:
             self._watch = watch
             self._metrics.watching.set(1)
             cause = "error"
-            probe = _Probe(self._api, watch.seconds - _PROBE_SECONDS)
+            probe = _Probe(self._ask_head, watch.seconds - _PROBE_SECONDS)
             try:
-                if not self._stopping.is_set():
+                if not (self._stopping.is_set() or self._broken):
                     self._take_all(watch)
-                cause = "stopped" if self._stopping.is_set() else "time"
+                cause = "stopped" if self._stopping.is_set() or self._broken else "time"
             except ResourceExpired:
                 cause = "expired"
                 raise
@@ -152,86 +229,71 @@ class Collector:
                 self._metrics.watching.set(0)
                 self._metrics.watch_ends.labels(cause).inc()
         if cause == "time":
-            self._move_on(probe.version)
-        if time.monotonic() - began < _SHORT_SECONDS:
-            self._pause(self._backoff.failed())
+            self._move_on(probe.head)
+        if cause == "time" and time.monotonic() - began < _SHORT_SECONDS:
+            self._stopping.wait(self._backoff.failed())
         else:
-            self._backoff.succeeded()
+            self._succeeded()
 
-    def _move_on(self, probed: str) -> None:
-        """After a quiet watch that the server ended in order, go on from the state that it had shown all of.
+    def _succeeded(self) -> None:
+        self._backoff.succeeded()
+        self._well = time.monotonic()
+
+    def _move_on(self, head: Position | None) -> None:
+        """After a watch that the server ended in order, go on from a state that it had shown all of.
 
         The stream brought everything up to its end, and the server had seconds to send what is older than the probe.
         Without this the resourceVersion of a quiet cluster would be compacted away, and each watch end in a list.
         """
-        if _number(probed) > _number(self._version):
-            self._version = probed
-            self._append([], probed)
+        if head is not None:
+            self._hand_on([], head)
 
     def _take_all(self, watch: Watch) -> None:
         for changes in watch:
-            self._version = self._take(changes) or self._version
-            self._backoff.succeeded()
-            if self._stopping.is_set():
+            if not self._take(changes):
+                self._stopping.wait(0.2)  # no longer leading, or stopping: whoever knows ends this
+                return
+            self._succeeded()
+            if self._stopping.is_set() or self._broken:
                 return
 
-    def _take(self, changes: Iterable[Any]) -> str:
-        """Journal what a watch showed; its last resourceVersion."""
-        version = ""
+    def _take(self, changes: Iterable[Any]) -> bool:
+        """Journal what a watch showed."""
+        last: dict[str, Any] = {}
         shown = []
         for change in changes:
             metadata = change.item.get("metadata") if isinstance(change.item, dict) else None
-            found = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
-            version = found if found and isinstance(found, str) else version
+            if isinstance(metadata, dict) and isinstance(metadata.get("resourceVersion"), str):
+                last = metadata
             # A deleted Event (its hour is over) is no new version of it.
             if change.type in {"ADDED", "MODIFIED"}:
                 shown.append(change.item)
         self._metrics.received.labels("watch").inc(len(shown))
-        return version if self._append(self._records(shown), version or None) else ""
+        records = self._intake.records(shown, budget=_ENRICH_SECONDS)
+        # Its own time, not the clock's: what comes after it may have been on its way for long.
+        return self._hand_on(records, Position(last["resourceVersion"], written_at(last)) if last else None)
 
-    def _records(self, items: Sequence[Any]) -> list[Record]:
-        """The records of the Events that are to go out."""
-        records = [self._recorder.record(item) for item in items if self._chosen(item)]
-        self._metrics.left_out.inc(len(items) - len(records))
-        return records
+    def _hand_on(self, records: list[Record], position: Position | None) -> bool:
+        with self._lock:
+            state = moved(self._state, position) if position else self._state
+            if not self._intake.append(records, state.safe if position else None):
+                return False
+            self._state = state
+        self._fresh = time.monotonic()
+        return True
 
-    def _append(self, records: Sequence[Record], version: str | None) -> bool:
-        done = self._journal.append(
-            [record.line for record in records], resource_version=version, stop=self._stopping.is_set
-        )
-        self._metrics.journaled.inc(len(records) if done else 0)
-        return done
-
-    def _absent(self, records: list[Record]) -> list[Record] | None:
-        """Those that OpenSearch doesn't have; None where it can't tell."""
-        try:
-            flags = self._lookup.existing([(record.index, record.id) for record in records])
-        except OpenSearchError as error:
-            log.info("journaling the whole list, because OpenSearch can't tell what it has: %s", error)
-            return None
-        return [record for record, there in zip(records, flags, strict=True) if not there]
-
-    def _pause(self, seconds: float) -> None:
-        self._stopping.wait(seconds)
-
-
-def _earlier(position: Position | None, listed: str) -> str:
-    """The position of the last run, from where to watch while the history may reach it; else empty."""
-    if not position or time.time() - position.time > _HISTORY_SECONDS:
-        return ""
-    # One beyond the list's is of another cluster, or of one that was restored: a watch would wait silently for it.
-    if not 0 <= _number(position.resource_version) <= _number(listed):
-        return ""
-    log.info("watching from resourceVersion %s, where the last run ended", position.resource_version)
-    return position.resource_version
+    def _cut(self) -> None:
+        watch = self._watch
+        if watch is not None:
+            watch.close()
 
 
 class _Probe:
-    """Asks once, after some seconds, for the resourceVersion of the cluster; `version` is empty until then."""
+    """Asks once, after some seconds, for the state of the cluster; `head` is None until then."""
 
-    def __init__(self, api: ApiServer, seconds: float) -> None:
-        self._api = api
-        self.version = ""
+    def __init__(self, ask: Callable[[], Position], seconds: float) -> None:
+        self._ask_head = ask
+        self.head: Position | None = None
         self._timer = threading.Timer(seconds, self._ask)
         self._timer.daemon = True
         self._timer.start()
@@ -242,11 +304,6 @@ class _Probe:
 
     def _ask(self) -> None:
         try:
-            self.version = next(pages(self._api, EVENTS_PATH, limit=1)).resource_version
+            self.head = self._ask_head()
         except KubernetesError as error:
             log.debug("no fresh resourceVersion: %s", error)
-
-
-def _number(version: str) -> int:
-    """A resourceVersion as the number that it is (KEP-5504); -1 where it isn't one."""
-    return int(version) if version.isascii() and version.isdigit() and len(version) <= _MAX_DIGITS else -1

@@ -76,6 +76,13 @@ class Confirmer:
         # it is given time again, since who does not wait never sees it arrive.
         self._gone_since: float | None = None
         self._blocked_since: dict[str, float] = {}
+        self._failing_since: float | None = None
+
+    @property
+    def failing_for(self) -> float:
+        """Seconds since OpenSearch began to take nothing; 0 while it does, or nothing is to be confirmed."""
+        since = self._failing_since
+        return 0.0 if since is None else self._clock() - since
 
     def run(self, stop: threading.Event) -> None:
         """Confirm until `stop` is set; every failure is repeated with a growing delay."""
@@ -85,8 +92,10 @@ class Confirmer:
             try:
                 delay = self.step()
                 backoff.succeeded()
+                self._failing_since = None
             except (OpenSearchError, JournalError) as error:
                 failed, delay = True, backoff.failed()
+                self._failing_since = self._clock() if self._failing_since is None else self._failing_since
                 self._metrics.errors.labels("opensearch" if isinstance(error, OpenSearchError) else "journal").inc()
                 log.warning("events can't be confirmed, next attempt in %.1f s: %s", delay, error)
             self._metrics.oldest_unconfirmed.set(self._clock() - self._since if self._waiting else 0)

@@ -16,6 +16,58 @@ _MAX_KEY = 4_000  # characters; as UTF-8 they leave half of a leaf to its value
 _CUT = "...[cut]"
 
 
+class Fitter:
+    """`fit` for one mapping; what fits already, as nearly every Event does, is only looked at."""
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        self._properties = properties
+        self._plan = _plan(properties)
+
+    def fit(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The object itself where it fits, else a copy that does."""
+        return value if _fits(value, self._plan) else fit(value, self._properties)
+
+
+_LEAF, _FLAT = object(), object()
+_SHORT = 1_000
+"""Characters of a key or a value that fit whatever the other is."""
+_CONTAINERS = frozenset({dict, list, tuple})
+
+
+def _plan(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each field: the plan of an object, or which of the two other shapes it has."""
+
+    def of(mapping: Mapping[str, Any]) -> Any:
+        if "properties" in mapping:
+            return _plan(mapping["properties"])
+        return _FLAT if mapping["type"] in {"flat_object", "object"} else _LEAF
+
+    return {name: of(mapping) for name, mapping in properties.items()}
+
+
+def _fits(value: dict[str, Any], plan: dict[str, Any]) -> bool:
+    for key, item in value.items():
+        wanted = plan.get(key)
+        if wanted is None:
+            if not _is_name(key):
+                return False
+        elif item is None:
+            continue
+        elif wanted is _LEAF:
+            if type(item) in _CONTAINERS:
+                return False
+        elif type(item) is not dict or not (_is_flat(item) if wanted is _FLAT else _fits(item, wanted)):
+            return False
+    return True
+
+
+def _is_flat(value: dict[str, Any]) -> bool:
+    return all(
+        type(item) is str and len(item) < _SHORT and len(key) < _SHORT and key.strip(". ")
+        for key, item in value.items()
+    )
+
+
 def fit(value: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of an object in which every mapped field has a shape that its mapping takes.
 

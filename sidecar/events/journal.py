@@ -10,13 +10,15 @@ import os
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
 from sidecar.errors import JournalError
+from sidecar.events.following import Position
 
 _NAME = re.compile(r"\d{16}\.jsonl\Z")
 _POSITION = "position.json"
@@ -25,12 +27,15 @@ _FILE_MODE, _FOLDER_MODE = 0o640, 0o2770
 SEGMENT_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Position:
-    """Up to where everything is safe on disk: the API server's resourceVersion, and when that was (Unix seconds)."""
+_MOST_MARKS = 4096
 
-    resource_version: str
-    time: float
+
+class _Mark(NamedTuple):
+    """What is confirmed once all up to a place in the journal is."""
+
+    segment: Path
+    offset: int
+    position: Position
 
 
 class Journal:
@@ -53,7 +58,9 @@ class Journal:
         self._room = threading.Condition(self._lock)
         self._appended = threading.Event()
         self._position = _read_position(folder / _POSITION)
-        self._pending: str | None = None
+        self._pending: Position | None = None
+        self._marks: deque[_Mark] = deque()
+        self._confirmed: Position | None = None
         self._torn = self._dirty = self._removed = False
         try:
             make_folder(folder)
@@ -68,6 +75,11 @@ class Journal:
     def position(self) -> Position | None:
         """The last position that is safe on disk, also from before a restart."""
         return self._position
+
+    @property
+    def confirmed(self) -> Position | None:
+        """The last position of which all is confirmed; None while there is none since the start."""
+        return self._confirmed
 
     @property
     def size(self) -> int:
@@ -86,7 +98,7 @@ class Journal:
         return segment in {self._active.path, self._next.path}
 
     def append(
-        self, lines: Iterable[bytes], *, resource_version: str | None = None, stop: Callable[[], bool] = lambda: False
+        self, lines: Iterable[bytes], *, position: Position | None = None, stop: Callable[[], bool] = lambda: False
     ) -> bool:
         """Append whole lines, and note the position that they reach.
 
@@ -94,7 +106,7 @@ class Journal:
 
         Args:
             lines: JSON, each with a line break at its end and nowhere else.
-            resource_version: Everything up to it has been appended.
+            position: Everything up to it has been appended.
             stop: Asked while the journal is full; True gives up.
 
         Returns:
@@ -115,7 +127,9 @@ class Journal:
                 self._write(data)
             except OSError as error:
                 raise _failed(self._folder, error) from error
-            self._pending = resource_version or self._pending
+            if position is not None:
+                self._pending = position
+                self._mark(position)
             self._dirty = True
         if data:
             self._appended.set()
@@ -133,9 +147,8 @@ class Journal:
                 self._begin_anew(active)
             active.sync()
             if pending is not None:
-                position = Position(pending, time.time())
-                _write_position(self._folder / _POSITION, position)
-                self._position = position
+                _write_position(self._folder / _POSITION, pending)
+                self._position = pending
         except OSError as error:
             with self._lock:
                 self._dirty = True
@@ -154,8 +167,23 @@ class Journal:
                 self._roll()
             self._removed = True
             self._pending = None
+            self._marks.clear()
         text = f"journal: {gone.path} was removed while it was written to"
         raise JournalError(text, hint="leave that folder alone")
+
+    def _mark(self, position: Position) -> None:
+        mark = _Mark(self._active.path, self._active.size, position)
+        if self._marks and self._marks[-1][:2] == mark[:2]:
+            self._marks.pop()
+        elif len(self._marks) >= _MOST_MARKS:  # an outage: every other one says enough
+            self._marks = deque(list(self._marks)[::2])
+        self._marks.append(mark)
+
+    def reached(self, segment: Path, offset: int) -> None:
+        """All lines of earlier segments, and of this one up to `offset`, are confirmed."""
+        with self._lock:
+            while self._marks and self._marks[0][:2] <= (segment, offset):
+                self._confirmed = self._marks.popleft().position
 
     def wait_for_lines(self, seconds: float) -> bool:
         """Wait until something is appended; True if it was."""

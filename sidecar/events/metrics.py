@@ -31,4 +31,12 @@ class EventMetrics:
         self.oldest_unconfirmed = gauge(
             "oldest_unconfirmed_seconds", "How long the oldest unconfirmed batch has been waiting."
         )
+        self.enriched = counter("enriched", "Events with the labels of the object that they are about.")
+        self.unenriched = counter("unenriched", "Events without them.", "cause")
+        self.lookups = counter("lookups", "Requests for labels and owners of objects.", "resource", "result")
+        self.known_objects = gauge("known_objects", "Objects whose labels and workload are remembered.")
+        self.gaps = counter("gaps", "Spans in which events may be missing, each a document of kind EventGap.", "cause")
+        self.position_age = gauge(
+            "position_age_seconds", "For how long the watch has shown nothing, not even that there is nothing."
+        )
         self.watching = gauge("watching", "1 while a watch on events is open.")

@@ -58,6 +58,8 @@ class Reader:
         """The last batch is safe; go past it, and delete what lies behind."""
         self._offset += self._ahead
         self._ahead = 0
+        if self._segment is not None:
+            self._journal.reached(self._segment, self._offset)
 
     def _finish(self) -> None:
         if self._segment is not None and not self._journal.is_open(self._segment):

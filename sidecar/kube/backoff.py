@@ -11,6 +11,11 @@ class Backoff:
         self._most = most
         self._failures = 0
 
+    @property
+    def failures(self) -> int:
+        """How many there were since the last success."""
+        return self._failures
+
     def failed(self) -> float:
         """How long to wait now."""
         ceiling = min(self._first * 2.0 ** min(self._failures, 30), self._most)

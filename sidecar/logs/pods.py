@@ -5,15 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sidecar.kube.workload import POD, belonging
+
 NONE = "-"
 ALL = "*"
 _EXCLUDE = "fluentbit.io/exclude"
 _MULTILINE = "fluent-sidecar/multiline"
 _STATIC_HASH = "kubernetes.io/config.hash"
-_TEMPLATE_HASH = "pod-template-hash"
 _RULES = re.compile(r"[A-Za-z0-9_.-]+(,[A-Za-z0-9_.-]+)*\Z")
 _CONTAINER = re.compile(r"[A-Za-z0-9_.-]+\Z")
-_CRON_JOB = re.compile(r"(.+)-[0-9]{8,}\Z")
 _BREAKS = str.maketrans(dict.fromkeys("\t\n\r\0", " "))
 
 
@@ -55,7 +55,7 @@ def rows(pod: Any) -> list[Row]:
     if not (namespace and name and uid):
         return []
     labels, annotations = _map(metadata.get("labels")), _map(metadata.get("annotations"))
-    kind, workload = _workload(metadata, name)
+    kind, workload = belonging(POD, metadata, name).workload
     row = Row(
         key=uid,
         namespace=namespace,
@@ -82,23 +82,6 @@ def table(found: Iterable[Row], *, node: str, generation: int) -> str:
     """The whole file; the same rows in any order give the same text."""
     lines = [f"# fluent-sidecar pods 1\t{generation}\t{node.translate(_BREAKS)}", *(row.line for row in sorted(found))]
     return "\n".join(lines) + "\n"
-
-
-def _workload(metadata: dict[str, Any], name: str) -> tuple[str, str]:
-    """Kind and name of what the pod belongs to at the top, as far as that can be known without asking for its owner."""
-    references = metadata.get("ownerReferences")
-    for owner in references if isinstance(references, list) else []:
-        kind, owner_name = (_text(_map(owner).get(key)) for key in ("kind", "name"))
-        if _map(owner).get("controller") is not True or not kind or not owner_name or kind == "Node":
-            continue  # a static pod's owner is its node
-        template = _text(_map(metadata.get("labels")).get(_TEMPLATE_HASH))
-        if kind == "ReplicaSet" and template and owner_name.endswith(f"-{template}"):
-            return "Deployment", owner_name.removesuffix(f"-{template}")
-        # A CronJob ends the names of its Jobs with the minutes since 1970.
-        if kind == "Job" and (cron := _CRON_JOB.match(owner_name)):
-            return "CronJob", cron[1]
-        return kind, owner_name
-    return "Pod", name
 
 
 def _exclude(annotations: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""OpenSearch: client, bulk, templates, queries. The only package that imports `opensearchpy`."""
+"""OpenSearch: client, bulk, templates, queries, over plain HTTP."""
 
 from sidecar.opensearch.client import Client, connect
 from sidecar.opensearch.documents import Document, Documents, Outcome, Verdict

@@ -1,26 +1,28 @@
 """A connection to OpenSearch that answers with JSON, or with an error that says what to do."""
 
+import json
 import logging
 import ssl
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+import orjson
 import urllib3
-from opensearchpy import OpenSearch, exceptions
-from opensearchpy.connection import Urllib3HttpConnection
 
 from sidecar.config import Config, resolve
 from sidecar.config.opensearch import MtlsAuth, Tls
-from sidecar.config.secret import SecretRef
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
+from sidecar.opensearch.connection import Answer, Connection, Options, short
 
 log = logging.getLogger(__name__)
 
 _SECONDS = 15.0
-_MAX_REASON = 300
 _MAX_CAUSES = 10
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _BUSY = frozenset({408, 429, 502, 503, 504})
+_LINES = ("/_bulk", "/_msearch")
+"""What takes JSON line by line."""
 
 
 def connect(config: Config) -> "Client":
@@ -37,16 +39,16 @@ def connect(config: Config) -> "Client":
                 f"opensearch.auth.{kind}: the sidecar itself can't use it in this version, only Fluent Bit can",
                 hint="use basic or mtls",
             )
-    options: dict[str, Any] = {}
+    user_and_password, context = None, None
     if settings.auth.basic:
         basic = settings.auth.basic
-        options["http_auth"] = (
-            _secret(basic.username, "opensearch.auth.basic.username"),
-            _secret(basic.password, "opensearch.auth.basic.password"),
+        user_and_password = (
+            resolve(basic.username, name="opensearch.auth.basic.username"),
+            resolve(basic.password, name="opensearch.auth.basic.password"),
         )
     if settings.endpoint.scheme == "https":
-        options["ssl_context"] = _ssl_context(settings.tls, settings.auth.mtls)
-    return Client(settings.url, options)
+        context = _ssl_context(settings.tls, settings.auth.mtls)
+    return Client(settings.url, Options(basic=user_and_password, ssl_context=context))
 
 
 def _ssl_context(tls: Tls, mtls: MtlsAuth | None) -> ssl.SSLContext:
@@ -78,31 +80,15 @@ def _no_passphrase() -> str:
     return ""
 
 
-def _secret(reference: SecretRef, name: str) -> str:
-    # The library encodes a credential as Latin-1; OpenSearch, like Fluent Bit and curl, reads UTF-8.
-    return resolve(reference, name=name).encode().decode("latin-1")
-
-
 class Client:
     """Requests to one OpenSearch; safe to use from several threads."""
 
-    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, url: str, options: Options | None = None) -> None:
+        options = options or Options()
         self.url = url
-        self._authenticated = "http_auth" in (options or {})
-        try:
-            # Retries are the callers' business: they know what may be sent twice.
-            self._transport = OpenSearch(
-                [url],
-                connection_class=Urllib3HttpConnection,
-                timeout=_SECONDS,
-                max_retries=0,
-                http_compress=True,
-                **(options or {}),
-            ).transport
-        except (OSError, ValueError) as error:  # a CA file that isn't there, or isn't one
-            raise OpenSearchError(
-                f"OpenSearch at {url}: the connection can't be set up: {error}", hint="check opensearch.tls.ca"
-            ) from error
+        self._authenticated = options.basic is not None
+        # It sends nothing twice: callers know what may be.
+        self._connection = Connection(url, seconds=_SECONDS, options=options)
 
     def request(self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None) -> Any:
         """Send one request, and return its JSON.
@@ -113,52 +99,38 @@ class Client:
             body: JSON value, or text/bytes that is sent as it is.
             params: Query parameters.
 
+        Returns:
+            The answer's JSON; None where it is empty, as every answer to HEAD is.
+
         Raises:
             OpenSearchUnavailable: No connection, a time-out, overload: trying again may help.
             OpenSearchError: Refused; `status` holds the HTTP status, or 0.
         """
+        content_type = "application/x-ndjson" if path.endswith(_LINES) else "application/json"
+        answer = self._connection.send(method, path, params or {}, _encoded(body), content_type)
+        if not answer.ok:
+            raise self._refused(answer, f"{method} {path}")
         try:
-            answer = self._transport.perform_request(method, path, params=dict(params or {}), body=body)
-        except exceptions.SerializationError as error:
+            return decode(answer.body) if answer.body else None
+        except ValueError as error:
             raise OpenSearchUnavailable(
-                f"OpenSearch at {self.url}: the answer to {method} {path} is not JSON", hint="is a proxy in between?"
-            ) from error
-        except exceptions.ConnectionError as error:
-            raise self._unreachable(error) from error
-        except exceptions.TransportError as error:
-            raise self._refused(error, f"{method} {path}") from error
-        except (AttributeError, TypeError, RecursionError) as error:  # the library looks into an answer without looking
-            raise OpenSearchUnavailable(f"OpenSearch at {self.url}: an odd answer to {method} {path}") from error
-        if isinstance(answer, str) and answer:
-            raise OpenSearchUnavailable(
-                f"OpenSearch at {self.url}: the answer to {method} {path} is not JSON: {_short(answer)}",
+                f"OpenSearch at {self.url}: the answer to {method} {path} is not JSON: {_text(answer.body)}",
                 hint="is a proxy in between?",
-            )
-        return answer
+            ) from error
 
     def close(self) -> None:
         """Close idle connections."""
-        self._transport.close()
+        self._connection.close()
 
-    def _unreachable(self, error: exceptions.ConnectionError) -> OpenSearchError:
-        text = _short(str(error.info or error))
-        if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text or "doesn't match" in text:
-            return OpenSearchError(
-                f"OpenSearch at {self.url}: its certificate can't be verified: {text}",
-                hint="name the CA that signed it in opensearch.tls.ca, and in opensearch.url the host as it has it",
+    def _refused(self, answer: Answer, request: str) -> OpenSearchError:
+        status = answer.status
+        if answer.location:
+            return refused(
+                f"OpenSearch at {self.url}: {status} for {request}: a redirect to {_without_query(answer.location)}",
+                status,
+                "opensearch.url must be where OpenSearch itself answers, http or https included; a login is a proxy's",
             )
-        if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:
-            return OpenSearchError(
-                f"OpenSearch at {self.url}: speaks HTTP, not HTTPS", hint="write http:// in opensearch.url"
-            )
-        if "RemoteDisconnected" in text:
-            text = "it closed the connection without an answer; does it speak HTTPS?"
-        hint = "is it up, and is opensearch.url right, its http or https included?"
-        return OpenSearchUnavailable(f"OpenSearch at {self.url}: can't be reached: {text}", hint=hint)
-
-    def _refused(self, error: exceptions.TransportError, request: str) -> OpenSearchError:
-        status = error.status_code if isinstance(error.status_code, int) else 0
-        text = f"OpenSearch at {self.url}: {status} for {request}: {_short(_reason(error))}"
+        text = f"OpenSearch at {self.url}: {status} for {request}: {_reason(answer.body)}"
         if status == _UNAUTHORIZED:
             return refused(
                 f"OpenSearch at {self.url}: refuses user and password (401)"
@@ -187,14 +159,52 @@ def refused(text: str, status: int, hint: str) -> RefusedError:
     return error
 
 
-def _reason(error: exceptions.TransportError) -> str:
-    info: Any = error.info
-    if isinstance(info, dict):
-        found = info.get("error", info)
-        if isinstance(found, dict):
-            return f"{found.get('type', '')}: {found.get('reason', '')}{_cause(found)}"
-        return str(found)
-    return str(info or error.error)
+def decode(body: bytes) -> Any:
+    """Decode JSON; what the fast decoder refuses (a lone surrogate in a document) the standard library reads.
+
+    Raises:
+        ValueError: It isn't JSON.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(body.decode("utf-8", "surrogatepass"))
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+def _encoded(body: Any) -> bytes | None:
+    if body is None or isinstance(body, bytes):
+        return body
+    return body.encode("utf-8", "surrogatepass") if isinstance(body, str) else orjson.dumps(body)
+
+
+def _text(body: bytes) -> str:
+    return short(body[:4096].decode(errors="replace"))
+
+
+def _without_query(location: str) -> str:
+    """A login page's address without what may be secret in it."""
+    try:
+        return short(urlsplit(location)._replace(query="", fragment="").geturl())
+    except ValueError:
+        return "what is no address"
+
+
+def _reason(body: bytes) -> str:
+    try:
+        info = decode(body)
+    except ValueError:
+        info = None
+    if not isinstance(info, dict):
+        return _text(body)
+    found = info.get("error")
+    if isinstance(found, dict):
+        return short(f"{found.get('type', '')}: {found.get('reason', '')}{_cause(found)}")
+    # Amazon's own refusals have a message, in either case, and no error.
+    message = found or info.get("Message") or info.get("message")
+    return short(str(message)) if message else _text(body)
 
 
 def _cause(error: Mapping[str, Any]) -> str:
@@ -206,8 +216,3 @@ def _cause(error: Mapping[str, Any]) -> str:
             break
         cause = inner
     return "" if cause is error else f": {cause.get('reason', '')}"
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}..."

@@ -82,7 +82,7 @@ def _reference(name: str) -> tuple[Field, ...]:
 _CLUSTER = Field(CLUSTER, Kind.NAME, "the cluster's name", "k8s.cluster.name", "orchestrator.cluster.name")
 _INDEX = Field(INDEX, Kind.KEYWORD, "the index that the document belongs to")
 _WORKLOAD = (
-    Field("workload.kind", Kind.NAME, "kind of what the pod was made by: Deployment, StatefulSet, CronJob, ..."),
+    Field("workload.kind", Kind.NAME, "kind of what made the pod: Deployment, StatefulSet, CronJob, ..."),
     Field("workload.name", Kind.NAME, "its name", "k8s.deployment.name, ...", "orchestrator.resource.name"),
 )
 
@@ -91,6 +91,7 @@ EVENT_FIELDS = (
     Field(ID, Kind.KEYWORD, "`<metadata.uid>.<metadata.resourceVersion>`: each version is a document", "", "event.id"),
     _INDEX,
     _CLUSTER,
+    Field("kind", Kind.NAME, "`Event`; `EventGap` where some may be missing"),
     Field("type", Kind.NAME, "Normal or Warning", "SeverityText", "event.type"),
     Field("reason", Kind.NAME, "", "k8s.event.reason", "event.reason"),
     Field("message", Kind.TEXT, "", "Body", "message"),
@@ -114,6 +115,12 @@ EVENT_FIELDS = (
     Field("metadata.creationTimestamp", Kind.DATE, "", "", "event.created"),
     Field("metadata.labels", Kind.ANY),
     Field("metadata.annotations", Kind.ANY),
+    *_WORKLOAD,
+    Field("gap.from", Kind.DATE, "of an `EventGap`: what was written after it may be missing"),
+    Field("gap.to", Kind.DATE, "... and before this"),
+    Field("gap.cause", Kind.KEYWORD, "`history`: versions of events, `outage`: whole events"),
+    Field("gap.fromResourceVersion", Kind.KEYWORD),
+    Field("gap.toResourceVersion", Kind.KEYWORD),
 )
 """Of an Event."""
 

@@ -11,12 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.config import loads
 from sidecar.dev.recording import load
-from sidecar.events.collect import Collector
 from sidecar.events.journal import Journal
-from sidecar.events.metrics import EventMetrics
-from sidecar.events.record import Recorder
 from sidecar.kube import connect
-from tests.support.fakes.kubernetes import FakeKubernetes, kubeconfig, line, listing, stream
+from tests.support.collecting import make_collector
+from tests.support.fakes.kubernetes import FakeEvents, kubeconfig, line, listing, stream
 from tests.support.waiting import wait_until
 
 EVENTS = 50_000
@@ -38,14 +36,14 @@ def run() -> None:
 
 def _collect(folder: Path, file: str) -> tuple[float, float]:
     config = loads("cluster: c\nopensearch: {url: https://opensearch.example}\n")
-    metrics = EventMetrics(CollectorRegistry())
+    registry = CollectorRegistry()
     journal = Journal(folder / "events", cap=2**30)
-    collector = Collector(connect(kubeconfig=file), Recorder(config), journal, _Nothing(), metrics)
+    collector = make_collector(config, connect(kubeconfig=file), journal, registry)
     thread = threading.Thread(target=collector.run)
     began, cpu = time.perf_counter(), time.process_time()
     thread.start()
     wait_until(
-        lambda: journal.size >= _size() * 0.99 and _journaled(metrics) >= EVENTS,
+        lambda: journal.size >= _size() * 0.99 and _journaled(registry) >= EVENTS,
         120,
         "all are journaled",
         interval=0.02,
@@ -62,17 +60,8 @@ def _size() -> int:
     return EVENTS * 500
 
 
-def _journaled(metrics: EventMetrics) -> float:
-    return sum(
-        sample.value for sample in next(iter(metrics.journaled.collect())).samples if sample.name.endswith("_total")
-    )
-
-
-class _Nothing:
-    """An OpenSearch that has nothing yet."""
-
-    def existing(self, keys: object) -> list[bool]:
-        return [False] * len(list(keys))  # type: ignore[call-overload]
+def _journaled(registry: CollectorRegistry) -> float:
+    return registry.get_sample_value("sidecar_events_journaled_total") or 0
 
 
 def serve(folder: Path) -> None:
@@ -83,7 +72,7 @@ def serve(folder: Path) -> None:
         thing = events[number % len(events)]
         lines.append(line(thing | {"metadata": thing["metadata"] | {"resourceVersion": str(number + 2)}}))
     chunks = [b"".join(lines[start : start + _IN_A_CHUNK]) for start in range(0, EVENTS, _IN_A_CHUNK)]
-    with FakeKubernetes([listing([], 1)], [stream(*chunks)]) as server:
+    with FakeEvents([listing([], 1)], [stream(*chunks)]) as server:
         ready = folder / "new"
         ready.mkdir()
         Path(kubeconfig(ready, server.url)).rename(folder / "kubeconfig")

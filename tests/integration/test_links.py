@@ -23,7 +23,8 @@ def _all_arrive_once(pipeline: Pipeline, namespace: str, truth: Truth, sidecar: 
 def test_without_permission_to_list_events_it_says_so_and_goes_on_when_it_has_it(
     tmp_path: Path, opensearch_url: str, api_server: ApiServer, start_process: Callable[..., Process]
 ) -> None:
-    kubeconfig = api_server.kubeconfig_for("nobody", None)
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+    kubeconfig = api_server.kubeconfig_for("nobody", [leases])
     pipeline = Pipeline(tmp_path, url=opensearch_url, kubeconfig=kubeconfig, start_process=start_process)
 
     sidecar = pipeline.start_sidecar("--without-fluent-bit", "--log-format", "text")
@@ -33,7 +34,9 @@ def test_without_permission_to_list_events_it_says_so_and_goes_on_when_it_has_it
     assert "grant get, list and watch on events" in sidecar.output()
     namespace = unique_name("granted")
     truth = create_events(api_server.kubeconfig, namespace, 20)
-    api_server.grant("nobody", [{"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]}])
+    api_server.grant(
+        "nobody", [leases, {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]}]
+    )
     wait_until(
         lambda: len(pipeline.documents(namespace)) == len(truth.ids), 60, lambda: f"all arrive; {sidecar}", interval=0.5
     )

@@ -48,7 +48,7 @@ class Pipeline:
         content: dict[str, Any] = {
             "cluster": unique_name("cluster"),
             "opensearch": {"url": url},
-            "events": {"index": self.index},
+            "events": {"index": self.index, "lease": unique_name("sidecar")},
             "logs": {"index": unique_name("logs")},
             "controlPlane": {"index": unique_name("control-plane")},
             # Not the logs of the machine that the tests run on.

@@ -23,14 +23,56 @@ class FakeKubernetes(FakeServer):
         self._lock = threading.Lock()
 
     def handle(self, exchange: Exchange) -> None:
-        steps = self.watches if exchange.request.query.get("watch") == "true" else self.lists
         with self._lock:
+            steps = self.steps(exchange.request.query)
             step = steps.pop(0) if len(steps) > 1 else steps[0]
         step(exchange)
+
+    def steps(self, query: dict[str, str]) -> list[Script]:
+        """Where the answer to a query is taken from."""
+        return self.watches if query.get("watch") == "true" else self.lists
 
     def asked(self, *, watch: bool) -> list[dict[str, str]]:
         """The queries of the lists or watches so far."""
         return [request.query for request in self.requests if (request.query.get("watch") == "true") is watch]
+
+
+class FakeEvents(FakeKubernetes):
+    """A server that also tells its version and its state, as who collects Events asks for them.
+
+    Who asks for one item wants the state: that comes from `heads`, or is what the next list will show. A server from
+    1.32 on streams lists.
+    """
+
+    def __init__(
+        self, lists: Sequence[Script] = (), watches: Sequence[Script] = (), *, version: str = "v1.31.0", **options: Any
+    ) -> None:
+        super().__init__(lists, watches, **options)
+        self.heads: list[Script] = []
+        self.version = version
+
+    def handle(self, exchange: Exchange) -> None:
+        if exchange.request.path == "/version":
+            major, minor, *_ = self.version.removeprefix("v").split(".")
+            exchange.json({"major": major, "minor": minor, "gitVersion": self.version})
+        else:
+            super().handle(exchange)
+
+    def steps(self, query: dict[str, str]) -> list[Script]:
+        if query.get("limit") != "1":
+            return super().steps(query)
+        state = getattr(self.lists[0], "state", None)
+        return self.heads or ([listing([], state)] if state is not None else self.lists[:1])
+
+    def asked(self, *, watch: bool) -> list[dict[str, str]]:
+        """The queries of the watches, or of the lists for items, so far."""
+        return [
+            request.query
+            for request in self.requests
+            if request.path != "/version"
+            and (request.query.get("watch") == "true") is watch
+            and (watch or request.query.get("limit") != "1")
+        ]
 
 
 def event(version: int, name: str = "", **more: Any) -> Json:
@@ -55,20 +97,26 @@ def event(version: int, name: str = "", **more: Any) -> Json:
     }
 
 
-def status_object(code: int, message: str = "too old resource version: 5 (7)") -> Json:
-    return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
+def status_object(code: int, message: str = "too old resource version: 5 (7)", token: str = "") -> Json:
+    metadata = {"continue": token} if token else {}
+    return {"kind": "Status", "metadata": metadata, "status": "Failure", "message": message, "code": code}
 
 
 def listing(items: Sequence[Any], version: int, token: str = "") -> Script:
     """A step: a page of a list."""
     metadata = {"resourceVersion": str(version)} | ({"continue": token} if token else {})
     body = {"kind": "EventList", "apiVersion": "v1", "metadata": metadata, "items": items}
-    return lambda exchange: exchange.json(body)
+
+    def step(exchange: Exchange) -> None:
+        exchange.json(body)
+
+    step.state = version  # type: ignore[attr-defined]
+    return step
 
 
-def failing(code: int, message: str = "no") -> Script:
+def failing(code: int, message: str = "no", token: str = "") -> Script:
     """A step: an HTTP status with a Status object."""
-    return lambda exchange: exchange.json(status_object(code, message), code)
+    return lambda exchange: exchange.json(status_object(code, message, token), code)
 
 
 def line(item: Any, kind: str = "ADDED") -> bytes:

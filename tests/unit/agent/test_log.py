@@ -27,7 +27,7 @@ def _as_it_was() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in ("opensearch", "opensearchpy", "urllib3", "kubernetes"):
+    for name in ("urllib3", "kubernetes"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -102,9 +102,7 @@ def test_setting_up_twice_does_not_double_lines(monkeypatch: pytest.MonkeyPatch)
     assert len(out.getvalue().splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "name", ["opensearch", "opensearchpy.trace", "urllib3.connectionpool", "kubernetes.client.rest"]
-)
+@pytest.mark.parametrize("name", ["urllib3.connectionpool", "kubernetes.client.rest"])
 def test_the_libraries_bodies_and_retries_are_not_logged(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     out = stream(monkeypatch)
     logging.getLogger(name).error("Authorization: Basic aHVudGVyMg==")

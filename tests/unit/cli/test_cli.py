@@ -291,7 +291,7 @@ def test_render_config_loads_no_client(tmp_path: Path) -> None:
 
     loaded = set(done.stderr.split())
     assert {"click", "pydantic", "yaml", "sidecar"} <= loaded
-    assert not loaded & {"kubernetes", "opensearchpy", "prometheus_client", "urllib3", "requests", "asyncio", "orjson"}
+    assert not loaded & {"kubernetes", "prometheus_client", "urllib3", "requests", "asyncio", "orjson"}
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ import pytest
 from sidecar.dev.recording import Header, Recording, WatchLine, load
 from sidecar.dev.replay import Replay, replay_server
 from sidecar.errors import DemoError
+from sidecar.kube import connect
+from sidecar.kube.lease import Elector
 
 NOW = datetime(2031, 3, 1, 12, 0, tzinfo=UTC)
 FAST = 1e6
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 
 
 def ask(replay: Replay, path: str, method: str = "GET", body: str | None = None) -> tuple[int, Any]:
@@ -162,15 +165,51 @@ def test_the_initial_state_can_be_watched_too(tiny: Recording) -> None:
         ("GET", "/apis/events.k8s.io/v1/events", 404, "NotFound"),
         ("POST", "/api/v1/events", 405, "MethodNotAllowed"),
         ("DELETE", "/api/v1/namespaces/test/events/a", 405, "MethodNotAllowed"),
+        ("DELETE", f"{LEASES}/a", 405, "MethodNotAllowed"),
+        ("GET", LEASES, 405, "MethodNotAllowed"),
+        ("PUT", f"{LEASES}/a", 400, "BadRequest"),
+        ("POST", LEASES, 400, "BadRequest"),
+        ("GET", LEASES.replace("default", "other") + "/a", 404, "NotFound"),
     ],
 )
 def test_what_it_can_not_serve_is_a_status(tiny: Recording, method: str, path: str, code: int, reason: str) -> None:
     with replay_server(tiny, now=NOW) as replay:
-        answered, status = ask(replay, path, method, "{}" if method == "POST" else None)
+        answered, status = ask(replay, path, method, "{}" if method in {"POST", "PUT"} else None)
     assert answered == status["code"] == code
     assert (status["kind"], status["apiVersion"], status["status"]) == ("Status", "v1", "Failure")
     assert status["reason"] == reason
     assert status["message"]
+
+
+def test_an_election_has_its_lease(tiny: Recording, tmp_path: Path) -> None:
+    with replay_server(tiny, now=NOW) as replay:
+        api = connect(kubeconfig=str(replay.kubeconfig(tmp_path / "config")))
+        first, second = (
+            Elector(api, namespace=api.namespace, name="events", identity=identity) for identity in ("a", "b")
+        )
+        first.step({"position": "5"})
+        second.step()
+        first.step({"position": "6"})
+        assert (first.leading, second.leading) == (True, False)
+        first.release()
+        second.step()
+        assert second.leading
+        assert second.view
+        assert second.view.annotations == {"position": "6"}
+        api.close()
+
+
+def test_a_lease_is_made_once_and_replaced_by_who_knows_it(tiny: Recording) -> None:
+    with replay_server(tiny, now=NOW) as replay:
+        lease = {"metadata": {"name": "x"}, "spec": {"holderIdentity": "a"}}
+        assert ask(replay, f"{LEASES}/x", "PUT", orjson.dumps(lease).decode())[0] == 404
+        code, made = ask(replay, LEASES, "POST", orjson.dumps(lease).decode())
+        assert (code, made["kind"], made["spec"]) == (201, "Lease", lease["spec"])
+        assert ask(replay, LEASES, "POST", orjson.dumps(lease).decode())[0] == 409
+        code, changed = ask(replay, f"{LEASES}/x", "PUT", orjson.dumps(made).decode())
+        assert code == 200
+        assert ask(replay, f"{LEASES}/x", "PUT", orjson.dumps(made).decode())[0] == 409, "it has another version"
+        assert ask(replay, f"{LEASES}/x") == (200, changed)
 
 
 @pytest.mark.parametrize("version", ["9", "21", "abc"])

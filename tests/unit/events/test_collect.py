@@ -10,15 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.config import loads
 from sidecar.errors import OpenSearchUnavailable
-from sidecar.events import collect
-from sidecar.events.collect import Collector
+from sidecar.events import backfill, collect
 from sidecar.events.journal import Journal
-from sidecar.events.metrics import EventMetrics
-from sidecar.events.record import Recorder
-from sidecar.kube import connect, watching
+from sidecar.kube import body, connect
 from sidecar.kube.backoff import Backoff
+from tests.support.collecting import make_collector
 from tests.support.fakes.kubernetes import (
-    FakeKubernetes,
+    FakeEvents,
     changes,
     event,
     failing,
@@ -52,14 +50,15 @@ class Known:
 class Collecting:
     """A collector that runs in a thread against a fake API server, from entering to leaving."""
 
-    def __init__(self, folder: Path, server: FakeKubernetes, known: Known | None = None, *, cap: int = 10**7) -> None:
+    def __init__(self, folder: Path, server: FakeEvents, known: Known | None = None, *, cap: int = 10**7) -> None:
         self.registry = CollectorRegistry()
         self.folder = folder / "events"
         self.server = server
         self.journal = Journal(self.folder, cap=cap)
         self.api = connect(kubeconfig=kubeconfig(folder, server.url))
-        self.collector = Collector(
-            self.api, Recorder(CONFIG), self.journal, known or Known(), EventMetrics(self.registry)
+        self.leading = True
+        self.collector = make_collector(
+            CONFIG, self.api, self.journal, self.registry, lookup=known or Known(), leading=lambda: self.leading
         )
         self.collector._backoff = Backoff(first=0.1)  # a fifth of the real one, to spare the time of the tests
         self.bug: BaseException | None = None
@@ -88,14 +87,27 @@ class Collecting:
         assert seconds < 1, "stop ends it within a second"
 
     @property
-    def journaled(self) -> list[str]:
-        """The resourceVersions in the journal, in its order."""
+    def documents(self) -> list[Any]:
+        """What is in the journal, in its order."""
         lines = b"".join(path.read_bytes() for path in sorted(self.folder.glob("*.jsonl"))).splitlines()
-        return [str((orjson.loads(text).get("metadata") or {}).get("resourceVersion")) for text in lines]
+        return [orjson.loads(text) for text in lines]
+
+    @property
+    def gaps(self) -> list[Any]:
+        return [document["gap"] for document in self.documents if document["kind"] == "EventGap"]
+
+    @property
+    def journaled(self) -> list[str]:
+        """The resourceVersions of the Events in the journal, in its order."""
+        events = (document for document in self.documents if document["kind"] != "EventGap")
+        return [str((event.get("metadata") or {}).get("resourceVersion")) for event in events]
 
     def wait(self, *versions: int) -> None:
-        wanted = [str(version) for version in versions]
-        wait_until(lambda: self.journaled == wanted, 4, lambda: f"{wanted} in the journal, there is {self.journaled}")
+        """Wait for these, in whatever order the watch and the list came to it."""
+        wanted = sorted(map(str, versions))
+        wait_until(
+            lambda: sorted(self.journaled) == wanted, 4, lambda: f"{wanted} in the journal, there is {self.journaled}"
+        )
 
     def wait_position(self, version: str) -> None:
         def there() -> bool:
@@ -116,10 +128,9 @@ def position(folder: Path, version: str, *, age: float = 1) -> None:
 
 def test_what_is_listed_and_then_watched_is_journaled(tmp_path: Path) -> None:
     lists = [listing([event(3), event(4)], 9, "more"), listing([event(5)], 9)]
-    with Collecting(tmp_path, FakeKubernetes(lists, [changes(event(10), event(11))])) as run:
+    with Collecting(tmp_path, FakeEvents(lists, [changes(event(10), event(11))])) as run:
         run.wait(3, 4, 5, 10, 11)
         run.wait_position("11")
-        assert run.collector.synced.is_set()
         assert run.server.asked(watch=True)[0]["resourceVersion"] == "9"
         assert run.count("watching") == 1
     assert run.count("received_total", source="list") == 3
@@ -132,7 +143,7 @@ def test_what_is_listed_and_then_watched_is_journaled(tmp_path: Path) -> None:
 
 def test_what_opensearch_has_is_not_journaled_again(tmp_path: Path) -> None:
     lists = [listing([event(3), event(4), event(5)], 9)]
-    with Collecting(tmp_path, FakeKubernetes(lists, [stream()]), Known("uid-e3.3", "uid-e5.5")) as run:
+    with Collecting(tmp_path, FakeEvents(lists, [stream()]), Known("uid-e3.3", "uid-e5.5")) as run:
         run.wait(4)
         run.wait_position("9")
 
@@ -140,26 +151,55 @@ def test_what_opensearch_has_is_not_journaled_again(tmp_path: Path) -> None:
 def test_while_opensearch_is_unreachable_the_whole_list_is_journaled(tmp_path: Path) -> None:
     known = Known("uid-e3.3")
     known.down = True
-    with Collecting(tmp_path, FakeKubernetes([listing([event(3), event(4)], 9)], [stream()]), known) as run:
+    with Collecting(tmp_path, FakeEvents([listing([event(3), event(4)], 9)], [stream()]), known) as run:
         run.wait(3, 4)
 
 
 def test_a_crash_within_the_first_list_does_not_lose_the_history_since(tmp_path: Path) -> None:
-    server = FakeKubernetes([listing([event(1)], 3, "more"), lambda exchange: exchange.hang()], [changes()])
+    server = FakeEvents([listing([event(1)], 3, "more"), lambda exchange: exchange.hang()], [changes()])
+    server.heads = [listing([], 3)]
     with Collecting(tmp_path, server) as collecting:
         collecting.wait(1)
         collecting.wait_position("3")
         server._over.set()
-    server = FakeKubernetes([listing([event(9)], 9)], [changes(event(4), event(9))])
+    server = FakeEvents([listing([event(9)], 9)], [changes(event(4), event(9))])
     with Collecting(tmp_path, server) as collecting:
         collecting.wait(1, 9, 4, 9)
     assert server.asked(watch=True)[0]["resourceVersion"] == "3"
 
 
+def test_whoever_leads_no_longer_writes_nothing(tmp_path: Path) -> None:
+    with Collecting(tmp_path, FakeEvents([listing([event(3)], 9)], [changes(event(10)), stream()])) as run:
+        run.wait(3, 10)
+        run.leading = False
+        run.server.watches[:] = [changes(event(11), then="end"), stream()]
+        run.collector._cut()
+        wait_until(lambda: len(run.server.asked(watch=True)) >= 3, 4, "another watch")
+        time.sleep(0.05)
+        assert sorted(run.journaled) == ["10", "3"]
+        assert run.collector._version == "10"
+
+
+def test_a_list_waits_for_opensearch_where_the_journal_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "_ASK_AGAIN_SECONDS", 0.05)
+    known = Known("uid-e3.3")
+    known.down = True
+    run = Collecting(tmp_path, FakeEvents([listing([event(3), event(4)], 9)], [changes(event(10))]), known)
+    run.collector._backfill._patience = 60
+    with run:
+        run.wait(10)
+        wait_until(lambda: known.asked > 2, 4, "it asks again")
+        assert run.journaled == ["10"], "the watch goes on"
+        known.down = False
+        run.wait(10, 4)
+
+
 def test_an_opensearch_that_does_not_answer_is_asked_once_a_list(tmp_path: Path) -> None:
     known = Known()
     known.down = True
-    server = FakeKubernetes(
+    server = FakeEvents(
         [listing([event(1)], 3, "more"), listing([event(2)], 3, "more"), listing([event(3)], 3)], [changes()]
     )
     with Collecting(tmp_path, server, known) as collecting:
@@ -170,7 +210,7 @@ def test_an_opensearch_that_does_not_answer_is_asked_once_a_list(tmp_path: Path)
 def test_a_quiet_watch_that_ends_in_order_goes_on_from_a_fresh_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "_SECONDS", (1, 1))
+    monkeypatch.setattr(collect, "_WATCH_SECONDS", (1, 1))
     monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.9)
 
     def quiet(exchange: Exchange) -> None:
@@ -178,16 +218,17 @@ def test_a_quiet_watch_that_ends_in_order_goes_on_from_a_fresh_version(
         time.sleep(0.5)
         exchange.end_stream()
 
-    server = FakeKubernetes([listing([], 5), listing([], 900)], [quiet, changes(event(901))])
+    server = FakeEvents([listing([], 5)], [quiet, changes(event(901))])
+    server.heads = [listing([], 5), listing([], 900)]
     with Collecting(tmp_path, server) as collecting:
         collecting.wait(901)
         collecting.wait_position("901")
     assert [query["resourceVersion"] for query in server.asked(watch=True)][:2] == ["5", "900"]
-    assert [query["limit"] for query in server.asked(watch=False)] == ["500", "1"]
+    assert len(server.asked(watch=False)) == 1
 
 
 def test_a_watch_that_breaks_off_trusts_no_fresh_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_SECONDS", (1, 1))
+    monkeypatch.setattr(collect, "_WATCH_SECONDS", (1, 1))
     monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.95)
 
     def broken(exchange: Exchange) -> None:
@@ -195,14 +236,15 @@ def test_a_watch_that_breaks_off_trusts_no_fresh_version(tmp_path: Path, monkeyp
         time.sleep(0.4)
         exchange.cut()
 
-    server = FakeKubernetes([listing([], 5), listing([], 900)], [broken, changes(event(6))])
+    server = FakeEvents([listing([], 5)], [broken, changes(event(6))])
+    server.heads = [listing([], 5), listing([], 900)]
     with Collecting(tmp_path, server) as collecting:
         collecting.wait(6)
     assert [query["resourceVersion"] for query in server.asked(watch=True)][:2] == ["5", "5"]
 
 
 def test_after_a_lost_segment_it_lists_and_watches_again_from_where_all_was_safe(tmp_path: Path) -> None:
-    server = FakeKubernetes([listing([], 5)], [changes(event(6)), changes(event(6), event(7))])
+    server = FakeEvents([listing([], 5)], [changes(event(6)), changes(event(6), event(7))])
     with Collecting(tmp_path, server) as collecting:
         collecting.wait(6)
         collecting.wait_position("6")
@@ -210,6 +252,16 @@ def test_after_a_lost_segment_it_lists_and_watches_again_from_where_all_was_safe
         collecting.collector._watch.close()  # type: ignore[union-attr]
         collecting.wait(6, 6, 7)
     assert len(server.asked(watch=False)) == 2
+
+
+def _later(step: Script) -> Script:
+    """The step, once the first list is done for sure."""
+
+    def late(exchange: Exchange) -> None:
+        time.sleep(0.2)
+        step(exchange)
+
+    return late
 
 
 @pytest.mark.parametrize(
@@ -223,39 +275,101 @@ def test_after_a_lost_segment_it_lists_and_watches_again_from_where_all_was_safe
 def test_after_a_410_what_is_listed_and_missing_is_journaled(tmp_path: Path, gone: Script) -> None:
     known = Known("uid-e3.3")
     lists = [listing([event(3)], 9), listing([event(3), event(20)], 30)]
-    with Collecting(tmp_path, FakeKubernetes(lists, [gone, changes(event(31))]), known) as run:
-        wait_until(lambda: run.journaled[-2:] == ["20", "31"], 4, lambda: f"there is {run.journaled}")
+    server = FakeEvents(lists, [_later(gone), changes(event(31))])
+    server.heads = [listing([], 9), listing([], 30)]
+    with Collecting(tmp_path, server, known) as run:
+        wait_until(lambda: {"20", "31"} <= set(run.journaled), 4, lambda: f"there is {run.journaled}")
         run.wait_position("31")
+        (gap,) = run.gaps
     assert run.count("lists_total", cause="expired") == 1
+    assert run.count("gaps_total", cause="history") == 1
+    assert (gap["fromResourceVersion"] in {"9", "10"}, gap["toResourceVersion"], gap["cause"]) == (
+        True,
+        "30",
+        "history",
+    )
     assert [query["resourceVersion"] for query in run.server.asked(watch=True)] == ["9", "30"]
 
 
 def test_versions_that_came_before_a_410_are_kept(tmp_path: Path) -> None:
     gone = stream(line(event(10)) + line(event(11, "e10")) + line(status_object(410), "ERROR"))
-    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], [gone, stream()])) as run:
-        run.wait(10, 11)
+    with Collecting(tmp_path, FakeEvents([listing([], 9)], [gone, stream()])) as run:
+        wait_until(lambda: run.journaled == ["10", "11"], 4, lambda: f"there is {run.journaled}")
 
 
 def test_a_list_that_expires_in_the_middle_begins_again(tmp_path: Path) -> None:
     lists = [listing([event(3)], 9, "old"), failing(410), listing([event(3), event(4)], 12)]
-    with Collecting(tmp_path, FakeKubernetes(lists, [stream()])) as run:
+    with Collecting(tmp_path, FakeEvents(lists, [stream()])) as run:
         run.wait(3, 3, 4)
-        run.wait_position("12")
+        run.wait_position("9")  # where the watch goes on from; the list is only newer
+
+
+def test_a_list_that_expires_goes_on_where_the_server_offers_it(tmp_path: Path) -> None:
+    lists = [listing([event(3)], 9, "old"), failing(410, token="new"), listing([event(4)], 12)]
+    with Collecting(tmp_path, FakeEvents(lists, [stream()])) as run:
+        run.wait(3, 4)
+        run.wait_position("9")
+        assert [query.get("continue") for query in run.server.asked(watch=False)] == [None, "old", "new"]
+
+
+END = {"metadata": {"resourceVersion": "9", "annotations": {"k8s.io/initial-events-end": "true"}}}
+
+
+def test_a_list_is_streamed_where_the_server_can(tmp_path: Path) -> None:
+    server = FakeEvents([listing([], 9)], version="v1.34.1-eks-1234")
+    streamed = stream(line(event(3)) + line(event(4)) + line(END, "BOOKMARK"))
+
+    def watch(exchange: Exchange) -> None:
+        (streamed if "sendInitialEvents" in exchange.request.query else changes(event(10)))(exchange)
+
+    server.watches = [watch]
+    with Collecting(tmp_path, server) as run:
+        run.wait(3, 4, 10)
+        run.wait_position("10")
+    assert server.asked(watch=False) == []
+    assert run.count("received_total", source="list") == 2
+
+
+def test_a_streamed_list_that_breaks_off_begins_again(tmp_path: Path) -> None:
+    server = FakeEvents([listing([], 9)], version="v1.35.0")
+    attempts = iter(
+        [stream(line(event(3)), then="cut"), stream(line(event(3)) + line(event(4)) + line(END, "BOOKMARK"))]
+    )
+
+    def watch(exchange: Exchange) -> None:
+        (next(attempts) if "sendInitialEvents" in exchange.request.query else stream())(exchange)
+
+    server.watches = [watch]
+    with Collecting(tmp_path, server) as run:
+        run.wait(3, 4)
+
+
+def test_where_streaming_is_switched_off_it_lists_in_pages(tmp_path: Path) -> None:
+    server = FakeEvents([listing([event(3)], 9)], version="v1.35.0")
+    refused = failing(422, "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+
+    def watch(exchange: Exchange) -> None:
+        (refused if "sendInitialEvents" in exchange.request.query else stream())(exchange)
+
+    server.watches = [watch]
+    with Collecting(tmp_path, server) as run:
+        run.wait(3)
 
 
 def test_from_a_stored_position_the_history_is_replayed(tmp_path: Path) -> None:
     position(tmp_path, "5")
     known = Known("uid-e4.4")
     lists = [listing([event(4), event(8, "e6")], 9)]
-    with Collecting(tmp_path, FakeKubernetes(lists, [changes(event(6), event(8, "e6"))]), known) as run:
+    with Collecting(tmp_path, FakeEvents(lists, [changes(event(6), event(8, "e6"))]), known) as run:
         run.wait(8, 6, 8)
         run.wait_position("8")
+        assert run.gaps == []
         assert run.server.asked(watch=True)[0]["resourceVersion"] == "5"
 
 
 def test_until_the_history_is_replayed_the_position_stays(tmp_path: Path) -> None:
     position(tmp_path, "5")
-    with Collecting(tmp_path, FakeKubernetes([listing([event(8)], 9)], [stream()])) as run:
+    with Collecting(tmp_path, FakeEvents([listing([event(8)], 9)], [stream()])) as run:
         wait_until(lambda: run.server.asked(watch=True), 4, "the watch")
         run.journal.commit()
         stored = run.journal.position
@@ -263,19 +377,22 @@ def test_until_the_history_is_replayed_the_position_stays(tmp_path: Path) -> Non
         assert stored.resource_version == "5"
 
 
-@pytest.mark.parametrize(("version", "age"), [("10", 1), ("999999", 1), ("5", 3600), ("", 1), ("x", 1), ("-1", 1)])
-def test_a_position_that_can_not_serve_is_ignored(tmp_path: Path, version: str, age: float) -> None:
+@pytest.mark.parametrize(("version", "age"), [("10", 1), ("999999", 7200), ("", 1), ("x", 1), ("-1", 1)])
+def test_a_position_that_can_not_serve_is_a_gap(tmp_path: Path, version: str, age: float) -> None:
     position(tmp_path, version, age=age)
-    with Collecting(tmp_path, FakeKubernetes([listing([event(4)], 9)], [stream()])) as run:
+    with Collecting(tmp_path, FakeEvents([listing([event(4)], 9)], [stream()])) as run:
         wait_until(lambda: run.server.asked(watch=True), 4, "the watch")
         assert run.server.asked(watch=True)[0]["resourceVersion"] == "9"
         run.wait_position("9")
+        wait_until(lambda: run.gaps, 4, "the gap is told")
+        assert [gap["cause"] for gap in run.gaps] == ["outage" if age > 3600 else "history"]
 
 
 def test_a_history_that_is_gone_is_a_list_and_not_an_endless_try(tmp_path: Path) -> None:
     position(tmp_path, "5")
-    with Collecting(tmp_path, FakeKubernetes([listing([event(4)], 9)], [failing(410), changes(event(10))])) as run:
+    with Collecting(tmp_path, FakeEvents([listing([event(4)], 9)], [failing(410), changes(event(10))])) as run:
         run.wait_position("10")
+        assert [(gap["fromResourceVersion"], gap["toResourceVersion"]) for gap in run.gaps] == [("5", "9")]
     assert [query["resourceVersion"] for query in run.server.asked(watch=True)] == ["5", "9"]
 
 
@@ -285,7 +402,7 @@ def test_a_watch_that_ends_goes_on_from_the_last_version_seen(tmp_path: Path) ->
         stream(line(event(11), "DELETED"), line({"metadata": {"resourceVersion": "12"}}, "BOOKMARK"), then="cut"),
         stream(),
     ]
-    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], watches)) as run:
+    with Collecting(tmp_path, FakeEvents([listing([], 9)], watches)) as run:
         wait_until(lambda: len(run.server.asked(watch=True)) == 3, 4, "three watches")
         run.wait_position("12")
     assert [query["resourceVersion"] for query in run.server.asked(watch=True)] == ["9", "10", "12"]
@@ -299,9 +416,9 @@ ODD: list[Any] = [None, 5, "x", [], {}, {"metadata": None}, {"metadata": "x"}, {
 
 def test_odd_items_are_kept_and_move_no_version(tmp_path: Path) -> None:
     lists = [listing(ODD, 9)]
-    with Collecting(tmp_path, FakeKubernetes(lists, [changes(*ODD, then="end"), stream()])) as run:
+    with Collecting(tmp_path, FakeEvents(lists, [changes(*ODD, then="end"), stream()])) as run:
         wait_until(lambda: len(run.server.asked(watch=True)) == 2, 4, "the second watch")
-        assert len(run.journaled) == 2 * len(ODD)
+        wait_until(lambda: len(run.journaled) == 2 * len(ODD), 4, "all are journaled")
     assert [query["resourceVersion"] for query in run.server.asked(watch=True)] == ["9", "9"]
 
 
@@ -311,10 +428,11 @@ def test_odd_items_are_kept_and_move_no_version(tmp_path: Path) -> None:
      says(200, {"metadata": {}, "items": []}), says(200, {"metadata": {"resourceVersion": ""}, "items": []})],
 )  # fmt: skip
 def test_a_list_that_fails_is_repeated_but_not_hammered(tmp_path: Path, step: Script) -> None:
-    with Collecting(tmp_path, FakeKubernetes([step], [stream()])) as run:
+    with Collecting(tmp_path, FakeEvents([step], [stream()])) as run:
         wait_until(lambda: len(run.server.requests) >= 2, 2, "a second try")
         time.sleep(0.1)
         assert len(run.server.requests) <= 4
+        run.server.heads[:] = [listing([], 9)]
         run.server.lists[:] = [listing([event(3)], 9)]
         run.wait(3)
     assert run.count("errors_total", link="kubernetes") >= 2
@@ -325,16 +443,17 @@ def test_a_list_that_fails_is_repeated_but_not_hammered(tmp_path: Path, step: Sc
     [stream(then="end"), stream(then="cut"), failing(403), failing(500), failing(410), stream(b"garbage\n")],
 )
 def test_a_watch_that_ends_at_once_does_not_hammer(tmp_path: Path, step: Script) -> None:
-    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], [step])) as run:
+    with Collecting(tmp_path, FakeEvents([listing([], 9)], [step])) as run:
         time.sleep(0.3)
         assert 1 <= len(run.server.asked(watch=True)) <= 4
         run.server.watches[:] = [changes(event(10))]
         run.wait(10)
 
 
-def test_a_full_journal_pauses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_journal_pauses_and_goes_on_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "_PIECE", 2000)
     events = [event(number, message="x" * 1000) for number in range(10, 40)]
-    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], [changes(*events)]), cap=10_000) as run:
+    with Collecting(tmp_path, FakeEvents([listing([], 9)], [changes(*events)]), cap=10_000) as run:
         wait_until(lambda: run.journal.size > 7000, 4, "a full journal")
         time.sleep(0.1)
         assert run.journal.size <= 10_000
@@ -351,9 +470,10 @@ def test_a_full_journal_pauses_and_goes_on_when_there_is_room(tmp_path: Path) ->
         assert run.journal.size <= 10_000
 
 
-def test_stop_ends_it_while_the_journal_is_full(tmp_path: Path) -> None:
+def test_stop_ends_it_while_the_journal_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "_PIECE", 2000)
     events = [event(number, message="x" * 1000) for number in range(10, 40)]
-    with Collecting(tmp_path, FakeKubernetes([listing([], 9)], [changes(*events)]), cap=10_000) as run:
+    with Collecting(tmp_path, FakeEvents([listing([], 9)], [changes(*events)]), cap=10_000) as run:
         wait_until(lambda: run.journal.size > 7000, 4, "a full journal")
     assert 0 < len(run.journaled) < 30
     stored = run.journal.position
@@ -362,10 +482,10 @@ def test_stop_ends_it_while_the_journal_is_full(tmp_path: Path) -> None:
 
 
 def test_stop_before_start_does_nothing(tmp_path: Path) -> None:
-    with FakeKubernetes([listing([event(3)], 9)], [stream()]) as server:
+    with FakeEvents([listing([event(3)], 9)], [stream()]) as server:
         journal = Journal(tmp_path / "events", cap=10**6)
         api = connect(kubeconfig=kubeconfig(tmp_path, server.url))
-        collector = Collector(api, Recorder(CONFIG), journal, Known(), EventMetrics(CollectorRegistry()))
+        collector = make_collector(CONFIG, api, journal, CollectorRegistry())
         collector.stop()
         collector.run()
         journal.close()

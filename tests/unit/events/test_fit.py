@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sidecar.config import loads
 from sidecar.events.encode import encode
-from sidecar.events.fit import MISFIT, cut, fit, flat
+from sidecar.events.fit import MISFIT, Fitter, cut, fit, flat
 from sidecar.render.templates import event_properties
 
 Json = dict[str, Any]
@@ -124,3 +124,13 @@ def test_cut_never_passes_its_limit_nor_breaks_a_character(text: str, limit: int
     kept = cut(text, limit)
     assert len(kept.encode()) <= limit
     assert kept == text or text.startswith(kept.removesuffix("...[cut]"))
+
+
+@given(st.dictionaries(NAMES | st.text(max_size=6), VALUES, max_size=5))
+def test_looking_first_comes_to_the_same(value: Json) -> None:
+    assert Fitter(PROPERTIES).fit(value) == fit(value, PROPERTIES)
+
+
+def test_what_fits_is_not_copied() -> None:
+    value = {"message": "text", "involvedObject": {"labels": {"app.kubernetes.io/name": "x"}}, "other": [1]}
+    assert Fitter(PROPERTIES).fit(value) is value

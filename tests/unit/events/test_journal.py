@@ -11,7 +11,9 @@ import orjson
 import pytest
 
 from sidecar.errors import JournalError
-from sidecar.events.journal import Journal, Position, make_folder
+from sidecar.events import journal as journal_module
+from sidecar.events.following import Position
+from sidecar.events.journal import Journal, make_folder
 from sidecar.events.reader import Reader
 
 CAP = 1_000_000
@@ -41,7 +43,7 @@ def stored_position(folder: Path) -> str | None:
 
 def test_what_is_appended_is_in_the_segments_at_once_and_in_order(tmp_path: Path) -> None:
     journal = Journal(tmp_path, cap=CAP)
-    assert journal.append([line(1), line(2)], resource_version="2")
+    assert journal.append([line(1), line(2)], position=Position("2", 1.0))
     assert journal.append([line(3)])
     assert on_disk(tmp_path) == line(1) + line(2) + line(3)
     assert journal.size == len(on_disk(tmp_path))
@@ -50,14 +52,11 @@ def test_what_is_appended_is_in_the_segments_at_once_and_in_order(tmp_path: Path
 
 def test_the_position_moves_with_a_commit_and_not_before(tmp_path: Path) -> None:
     journal = Journal(tmp_path, cap=CAP)
-    journal.append([line(1)], resource_version="41")
+    journal.append([line(1)], position=Position("41", 1.0))
     assert stored_position(tmp_path) is None
-    before = time.time()
     journal.commit()
-    position = journal.position
-    assert position is not None
-    assert position.resource_version == stored_position(tmp_path) == "41"
-    assert before <= position.time <= time.time()
+    assert journal.position == Position("41", 1.0)
+    assert stored_position(tmp_path) == "41"
     journal.append([line(2)])
     journal.commit()
     assert stored_position(tmp_path) == "41", "lines without a version don't move it"
@@ -69,7 +68,7 @@ def test_the_lines_are_synced_before_the_position_is_written(tmp_path: Path, mon
     order: list[str] = []
     monkeypatch.setattr(os, "fdatasync", lambda _file: order.append(f"lines, position {stored_position(tmp_path)}"))
     monkeypatch.setattr(os, "fsync", lambda _file: order.append("position"))
-    journal.append([line(1)], resource_version="5")
+    journal.append([line(1)], position=Position("5", 1.0))
     journal.commit()
     assert order == ["lines, position None", "position"]
     monkeypatch.undo()
@@ -80,7 +79,7 @@ def test_a_sync_that_fails_leaves_the_position_and_the_next_commit_moves_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path, cap=CAP)
-    journal.append([line(1)], resource_version="5")
+    journal.append([line(1)], position=Position("5", 1.0))
     monkeypatch.setattr(os, "fdatasync", failing(errno.EIO))
     with pytest.raises(JournalError, match=r"Input/output error.*paths\.state"):
         journal.commit()
@@ -96,11 +95,11 @@ def test_a_newer_version_that_came_while_a_commit_failed_is_not_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path, cap=CAP)
-    journal.append([line(1)], resource_version="5")
+    journal.append([line(1)], position=Position("5", 1.0))
 
     def meanwhile(_file: int) -> None:
         monkeypatch.undo()
-        journal.append([line(2)], resource_version="6")
+        journal.append([line(2)], position=Position("6", 1.0))
         raise OSError(errno.EIO, "no")
 
     monkeypatch.setattr(os, "fdatasync", meanwhile)
@@ -120,7 +119,7 @@ def failing(code: int) -> Callable[..., int]:
 
 def test_the_position_survives_a_restart(tmp_path: Path) -> None:
     journal = Journal(tmp_path, cap=CAP)
-    journal.append([], resource_version="77")
+    journal.append([], position=Position("77", 1.0))
     journal.close()
     again = Journal(tmp_path, cap=CAP)
     assert again.position == journal.position
@@ -134,7 +133,7 @@ def test_a_damaged_position_is_none_and_no_error(tmp_path: Path, text: bytes) ->
     (tmp_path / "position.json").write_bytes(text)
     journal = Journal(tmp_path, cap=CAP)
     assert journal.position is None
-    journal.append([], resource_version="3")
+    journal.append([], position=Position("3", 1.0))
     journal.close()
     assert stored_position(tmp_path) == "3"
 
@@ -233,7 +232,7 @@ def test_a_full_journal_waits_until_asked_to_stop_and_appends_nothing(tmp_path: 
     while journal.size + len(line(1, "x" * 50)) <= 800:
         journal.append([line(1, "x" * 50)])
     before, asked = on_disk(tmp_path), iter([False, True])
-    assert not journal.append([line(2, "x" * 50)], resource_version="9", stop=lambda: next(asked))
+    assert not journal.append([line(2, "x" * 50)], position=Position("9", 1.0), stop=lambda: next(asked))
     assert next(asked, None) is None, "asked again and again"
     assert on_disk(tmp_path) == before
     journal.commit()
@@ -332,18 +331,18 @@ def test_a_torn_line_stays_and_what_follows_goes_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     journal = Journal(tmp_path, cap=CAP)
-    journal.append([line(1)], resource_version="1")
+    journal.append([line(1)], position=Position("1", 1.0))
     disk = FullDisk(room)
     monkeypatch.setattr(os, "write", disk)
     with pytest.raises(JournalError, match="No space left"):
-        journal.append([line(2), line(3)], resource_version="3")
+        journal.append([line(2), line(3)], position=Position("3", 1.0))
     journal.commit()
     assert stored_position(tmp_path) == "1", "the position is never ahead of the lines"
     first = journal.segments()[0]
     torn = first.read_bytes()
     assert torn == line(1) + (line(2) + line(3))[:room]
     disk.room = 10_000
-    journal.append([line(2), line(3)], resource_version="3")
+    journal.append([line(2), line(3)], position=Position("3", 1.0))
     journal.commit()
     assert first.read_bytes().startswith(torn)
     assert journal.is_open(first) is (room == 0), "a segment that isn't torn goes on"
@@ -411,7 +410,7 @@ def test_appending_committing_reading_and_deleting_at_once_loses_and_repeats_not
     def write(writer: int) -> None:
         for number in range(150):
             lines = [line(writer * 1000 + number * 3 + part, "x" * chance.randrange(150)) for part in range(3)]
-            assert journal.append(lines, resource_version=str(number))
+            assert journal.append(lines, position=Position(str(number), 1.0))
 
     def commit() -> None:
         while not over.is_set():
@@ -444,7 +443,7 @@ def test_who_waits_for_lines_is_woken_by_an_append(tmp_path: Path) -> None:
     assert journal.wait_for_lines(5)
     assert time.monotonic() - began < 2
     assert not journal.wait_for_lines(0), "each append wakes once"
-    journal.append([], resource_version="1")
+    journal.append([], position=Position("1", 1.0))
     assert not journal.wait_for_lines(0), "a position alone is nothing to read"
     journal.close()
 
@@ -470,7 +469,7 @@ def test_a_second_sidecar_on_the_same_folder_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_renamed_is_noticed_and_its_lock_taken_anew(tmp_path: Path) -> None:
     folder = tmp_path / "events"
     journal = Journal(folder, cap=CAP)
-    journal.append([b"{}\n"], resource_version="1")
+    journal.append([b"{}\n"], position=Position("1", 1.0))
     folder.rename(tmp_path / "away")
     folder.mkdir()
     with pytest.raises(JournalError, match="was removed while it was written to"):
@@ -478,7 +477,7 @@ def test_a_folder_that_is_renamed_is_noticed_and_its_lock_taken_anew(tmp_path: P
     assert journal.position is None, "not past what is lost"
     with pytest.raises(JournalError, match="is read again"):
         journal.append([b"{}\n"])
-    journal.append([b'{"again":1}\n'], resource_version="1")
+    journal.append([b'{"again":1}\n'], position=Position("1", 1.0))
     journal.commit()
     assert b"".join(segment.read_bytes() for segment in journal.segments()) == b'{"again":1}\n'
     with pytest.raises(JournalError, match="another sidecar uses"):
@@ -488,18 +487,18 @@ def test_a_folder_that_is_renamed_is_noticed_and_its_lock_taken_anew(tmp_path: P
 
 def test_a_segment_that_is_removed_while_it_is_written_to_is_noticed(tmp_path: Path) -> None:
     journal = Journal(tmp_path, cap=CAP)
-    journal.append([b"{}\n"], resource_version="1")
+    journal.append([b"{}\n"], position=Position("1", 1.0))
     journal.commit()
     for segment in journal.segments():
         segment.unlink()
-    journal.append([b'{"lost":1}\n'], resource_version="2")
+    journal.append([b'{"lost":1}\n'], position=Position("2", 1.0))
     with pytest.raises(JournalError, match="was removed while it was written to"):
         journal.commit()
     assert journal.position is not None
     assert journal.position.resource_version == "1", "not past what is lost"
     with pytest.raises(JournalError, match="is read again"):
-        journal.append([b"{}\n"], resource_version="3")
-    assert journal.append([b'{"again":1}\n'], resource_version="3")
+        journal.append([b"{}\n"], position=Position("3", 1.0))
+    assert journal.append([b'{"again":1}\n'], position=Position("3", 1.0))
     journal.commit()
     assert b"".join(segment.read_bytes() for segment in journal.segments()) == b'{"again":1}\n'
     journal.close()
@@ -507,3 +506,41 @@ def test_a_segment_that_is_removed_while_it_is_written_to_is_noticed(tmp_path: P
 
 def test_position_is_a_value() -> None:
     assert Position("1", 2.0) == Position("1", 2.0)
+
+
+def test_a_position_is_confirmed_once_all_before_it_is(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, cap=CAP)
+    reader = Reader(journal, lines=2)
+    journal.append([line(1)], position=Position("1", 1.0))
+    journal.append([line(2), line(3)], position=Position("3", 3.0))
+    assert reader.next().documents
+    reader.done()
+    assert journal.confirmed == Position("1", 1.0), "the second line is confirmed, the third not yet"
+    assert reader.next().documents
+    reader.done()
+    assert journal.confirmed == Position("3", 3.0)
+    journal.append([], position=Position("9", 9.0))
+    assert not reader.next().documents
+    reader.done()
+    assert journal.confirmed == Position("9", 9.0), "nothing is waiting"
+    journal.close()
+
+
+def test_positions_are_confirmed_over_many_segments_and_many_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_MOST_MARKS", 16)
+    journal = Journal(tmp_path, cap=CAP, segment_bytes=200)
+    for number in range(200):
+        journal.append([line(number)], position=Position(str(number), 0.0))
+    reader, confirmed = Reader(journal, lines=7), []
+    while documents := reader.next().documents:
+        last = int(documents[-1].id)
+        reader.done()
+        if journal.confirmed:
+            confirmed.append(int(journal.confirmed.resource_version))
+            assert confirmed[-1] <= last
+    assert confirmed == sorted(confirmed)
+    assert confirmed[-1] == 199
+    assert len(set(confirmed)) > 4
+    journal.close()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sidecar.config import loads
 from sidecar.events.fit import MISFIT
-from sidecar.events.record import Record, Recorder, event_times, parse_time
+from sidecar.events.record import Involved, Record, Recorder, event_times, parse_time
 from tests.support.fakes.kubernetes import event
 from tests.unit.events.test_fit import NAMES, PROPERTIES, VALUES, refusals
 
@@ -202,3 +202,19 @@ def test_a_date_in_other_digits_makes_no_index_of_its_own() -> None:
     item = event(7)
     item["metadata"]["creationTimestamp"] = "\u0662\u0660\u0662\u0666-05-04T10:00:00Z"
     assert RECORDER.record(item).index == "eks-kubernetes-events-undated"
+
+
+def test_labels_and_workload_of_the_object_are_added_where_they_are_known() -> None:
+    labels = {"app": "web", "app.kubernetes.io/name": "x" * 40_000}
+    found = orjson.loads(RECORDER.record(event(7), Involved(labels, "Deployment", "web")).line)
+    assert found["involvedObject"]["labels"]["app"] == "web"
+    assert len(found["involvedObject"]["labels"]["app.kubernetes.io/name"]) < 33_000
+    assert found["involvedObject"]["name"] == "p"
+    assert found["workload"] == {"kind": "Deployment", "name": "web"}
+    assert "workload" not in orjson.loads(RECORDER.record(event(7), Involved({"app": "web"})).line)
+
+
+@pytest.mark.parametrize("about", [None, "text", [], {}])
+def test_an_odd_reference_to_the_object_is_no_hindrance(about: Any) -> None:
+    found = orjson.loads(RECORDER.record(event(7, involvedObject=about), Involved({"a": "b"}, "Job", "j")).line)
+    assert found["workload"] == {"kind": "Job", "name": "j"}

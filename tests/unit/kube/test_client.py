@@ -1,13 +1,15 @@
+import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sidecar.errors import KubernetesError, KubernetesUnavailable, ResourceExpired
+from sidecar.errors import KubernetesError, KubernetesUnavailable, ResourceConflict, ResourceExpired, ResourceMissing
 from sidecar.kube import ApiServer, connect
 from sidecar.kube import client as client_module
-from tests.support.fakes.kubernetes import TOKEN, failing, kubeconfig, status_object
+from tests.support.fakes.kubernetes import TOKEN, failing, kubeconfig
 from tests.support.fakes.server import Exchange, Script, Scripted, says
 from tests.support.fakes.tls import Certificate, make_certificate
 from tests.support.waiting import free_port
@@ -71,7 +73,8 @@ def test_a_token_that_fits_no_header_is_an_error_without_it(tmp_path: Path) -> N
         (400, KubernetesError, ""),
         (401, KubernetesError, "expired?"),
         (403, KubernetesError, "grant get, list and watch"),
-        (404, KubernetesError, ""),
+        (404, ResourceMissing, ""),
+        (409, ResourceConflict, ""),
         (410, ResourceExpired, ""),
         (429, KubernetesUnavailable, ""),
         (500, KubernetesUnavailable, ""),
@@ -211,7 +214,87 @@ def test_outside_a_pod_the_variable_counts_and_in_one_the_account(
     assert caught.value.hint == "mount the service account's token"
 
 
-def test_status_objects_of_the_fakes_are_what_the_client_reads() -> None:
-    error = client_module.status_error(200, b"{}", where="w", path="p")
-    assert type(error) is KubernetesError
-    assert status_object(410)["kind"] == "Status"
+# --- sending
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_what_is_sent_is_json_of_the_given_type(tmp_path: Path, method: str) -> None:
+    body = {"a": "\ud800 ä", "n": 2**80}
+    with Scripted(says(201, {"kind": "Lease"})) as server:
+        api = api_of(tmp_path, server.url)
+        assert api.send(method, PATH, body, content_type="application/merge-patch+json") == {"kind": "Lease"}
+        api.close()
+    (request,) = server.requests
+    assert (request.method, request.path, request.query) == (method, PATH, {})
+    assert json.loads(request.body) == body
+    assert request.headers["content-type"] == "application/merge-patch+json"
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_nothing_is_sent_for_none(tmp_path: Path) -> None:
+    with Scripted(says(200, {"status": "Success"})) as server:
+        api = api_of(tmp_path, server.url)
+        assert api.send("DELETE", PATH) == {"status": "Success"}
+        api.close()
+    assert server.requests[0].body == b""
+    assert "content-type" not in server.requests[0].headers
+
+
+def test_a_refusal_of_what_is_sent_names_the_right(tmp_path: Path) -> None:
+    path = "/apis/coordination.k8s.io/v1/namespaces/x/leases/y"
+    with Scripted(failing(403), failing(409), failing(503)) as server:
+        api = api_of(tmp_path, server.url)
+        with pytest.raises(KubernetesError) as caught:
+            api.send("PUT", path, {})
+        assert "update on leases" in caught.value.hint
+        with pytest.raises(ResourceConflict):
+            api.send("PUT", path, {})
+        with pytest.raises(KubernetesUnavailable):
+            api.send("PUT", path, {})
+        api.close()
+    assert len(server.requests) == 3, "nothing is repeated"
+
+
+def test_a_call_may_wait_for_less_long(tmp_path: Path) -> None:
+    with Scripted(Exchange.hang) as server:
+        api = api_of(tmp_path, server.url)
+        began = time.monotonic()
+        with pytest.raises(KubernetesUnavailable):
+            api.send("PUT", PATH, {}, seconds=0.1)
+        with pytest.raises(KubernetesUnavailable):
+            api.get(PATH, seconds=0.1)
+        assert time.monotonic() - began < 2
+        api.close()
+
+
+def test_another_form_of_the_answer_can_be_asked_for(tmp_path: Path) -> None:
+    accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    with Scripted(says(200, {})) as server:
+        api = api_of(tmp_path, server.url)
+        api.get(PATH, accept=accept)
+        api.close()
+    assert server.requests[0].headers["accept"] == accept
+
+
+def test_a_redirection_is_not_followed(tmp_path: Path) -> None:
+    def elsewhere(exchange: Exchange) -> None:
+        exchange._handler.send_response(302)
+        exchange._handler.send_header("Location", "/login")
+        exchange._handler.send_header("Content-Length", "0")
+        exchange._handler.end_headers()
+
+    with Scripted(elsewhere) as server:
+        api = api_of(tmp_path, server.url)
+        with pytest.raises(KubernetesError, match="302 for /api/v1/events"):
+            api.get(PATH)
+        api.close()
+    assert len(server.requests) == 1
+
+
+def test_many_threads_share_a_connection_pool_without_a_warning(tmp_path: Path) -> None:
+    with Scripted(says(200, {"ok": 1})) as server:
+        api = api_of(tmp_path, server.url)
+        with ThreadPoolExecutor(16) as pool:
+            found = list(pool.map(lambda _: api.get(PATH), range(64)))
+        api.close()
+    assert found == [{"ok": 1}] * 64

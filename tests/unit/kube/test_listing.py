@@ -20,6 +20,7 @@ def test_all_pages_follow_their_tokens(tmp_path: Path) -> None:
     with FakeKubernetes(steps) as server:
         found = list(pages(api_of(tmp_path, server), PATH, limit=2))
     assert [versions(page.items) for page in found] == [["1", "2"], ["3"], []]
+    assert [page.token for page in found] == ["t/1==", "t2", ""]
     assert {page.resource_version for page in found} == {"9"}
     assert server.asked(watch=False) == [
         {"limit": "2"},
@@ -41,8 +42,27 @@ def test_a_410_in_the_middle_is_said(tmp_path: Path) -> None:
     with FakeKubernetes([listing([event(1)], 9, "old"), failing(410, "continue token is too old")]) as server:
         walk = pages(api_of(tmp_path, server), PATH)
         next(walk)
-        with pytest.raises(ResourceExpired, match="continue token is too old"):
+        with pytest.raises(ResourceExpired, match="continue token is too old") as caught:
             next(walk)
+    assert caught.value.token == ""
+
+
+def test_a_list_may_go_on_by_the_token_of_a_410(tmp_path: Path) -> None:
+    steps = [
+        listing([event(1)], 9, "old"),
+        failing(410, token="later=="),
+        listing([event(2)], 12, "t"),
+        listing([event(3)], 12),
+    ]
+    with FakeKubernetes(steps) as server:
+        api = api_of(tmp_path, server)
+        walk = pages(api, PATH, limit=2)
+        next(walk)
+        with pytest.raises(ResourceExpired) as caught:
+            next(walk)
+        rest = list(pages(api, PATH, limit=2, resource_version="0", token=caught.value.token))
+    assert [versions(page.items) for page in rest] == [["2"], ["3"]]
+    assert server.asked(watch=False)[2:] == [{"limit": "2", "continue": "later=="}, {"limit": "2", "continue": "t"}]
 
 
 def test_a_list_of_nothing_is_empty(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sidecar.errors import KubernetesError, KubernetesUnavailable, ResourceExpired
-from sidecar.kube import Watch, connect
+from sidecar.kube import Change, Watch, connect, initial_supported
 from tests.support.fakes.kubernetes import FakeKubernetes, event, failing, kubeconfig, line, status_object, stream
-from tests.support.fakes.server import Script, says
+from tests.support.fakes.server import Script, Scripted, says
 from tests.support.fakes.tls import make_certificate
 from tests.support.waiting import wait_until
 
@@ -51,6 +51,63 @@ def test_a_watch_asks_for_changes_from_a_version_on_for_a_while(tmp_path: Path) 
     assert query == {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": "5"}
 
 
+@pytest.mark.parametrize(("given", "seconds"), [(None, "3600"), (7, "7")])
+def test_a_watch_may_show_what_is_there_first(tmp_path: Path, given: int | None, seconds: str) -> None:
+    end = {"metadata": {"resourceVersion": "9", "annotations": {"k8s.io/initial-events-end": "true"}}}
+    bookmark = {"metadata": {"resourceVersion": "10"}}
+    data = [line(EVENTS[0]), line(end, "BOOKMARK"), line(bookmark, "BOOKMARK"), line(end, "ADDED")]
+    with FakeKubernetes(watches=[stream(*data, then="end")]) as server:
+        api = connect(kubeconfig=kubeconfig(tmp_path, server.url))
+        with Watch(api, PATH, "", selector={"fieldSelector": "a=b"}, initial=True, seconds=given) as watch:
+            found = [change.ends_list for changes in watch for change in changes]
+        api.close()
+    assert found == [False, True, False, False]
+    (query,) = (request.query for request in server.requests)
+    assert query == {
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+        "timeoutSeconds": seconds,
+        "fieldSelector": "a=b",
+    }
+
+
+@pytest.mark.parametrize("item", [None, "x", {}, {"metadata": None}, {"metadata": {"annotations": None}},
+                                  {"metadata": {"annotations": {"k8s.io/initial-events-end": True}}}])  # fmt: skip
+def test_an_odd_bookmark_ends_no_list(item: Any) -> None:
+    assert not Change("BOOKMARK", item).ends_list
+
+
+@pytest.mark.parametrize(
+    ("version", "supported"),
+    [
+        ({"major": "1", "minor": "32"}, True),
+        ({"major": "1", "minor": "34+"}, True),
+        ({"major": "1", "minor": "31+"}, False),
+        ({"major": "1", "minor": "9"}, False),
+        ({"major": "2", "minor": "0"}, True),
+        ({"major": "1"}, False),
+        ({"major": "", "minor": "+"}, False),
+        ({"major": None, "minor": 33}, False),
+        ({}, False),
+    ],
+)
+def test_the_version_tells_whether_a_watch_may_list(tmp_path: Path, version: Any, supported: bool) -> None:
+    with Scripted(says(200, version)) as server:
+        assert initial_supported(connect(kubeconfig=kubeconfig(tmp_path, server.url))) is supported
+        assert server.requests[0].path == "/version"
+
+
+def test_a_version_that_is_not_told_is_none_but_a_server_that_is_away_is_said(tmp_path: Path) -> None:
+    with Scripted(failing(403), failing(404), failing(503)) as server:
+        api = connect(kubeconfig=kubeconfig(tmp_path, server.url))
+        assert not initial_supported(api)
+        assert not initial_supported(api)
+        with pytest.raises(KubernetesUnavailable):
+            initial_supported(api)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000])
 def test_chunks_may_end_anywhere_also_within_a_character(tmp_path: Path, size: int) -> None:
     found, error = watched(tmp_path, stream(*chunks(LINES, range(size, len(LINES), size)), then="end"))
@@ -68,6 +125,14 @@ def test_every_single_cut_gives_the_same(tmp_path: Path) -> None:
 def test_a_line_longer_than_the_buffer_is_whole(tmp_path: Path) -> None:
     long = event(7, message="ä" * 300_000)
     assert watched(tmp_path, stream(line(long), line(event(8)), then="end")) == ([long, event(8)], None)
+
+
+def test_a_long_line_in_many_chunks_takes_time_in_proportion(tmp_path: Path) -> None:
+    long = line(event(7, message="x" * 4_000_000))
+    began = time.process_time()
+    found, error = watched(tmp_path, stream(*chunks(long, range(500, len(long), 500)), then="end"))
+    assert (len(found), error) == (1, None)
+    assert time.process_time() - began < 5, "joined once, not for every chunk"
 
 
 def test_the_kind_of_a_change_is_kept(tmp_path: Path) -> None:

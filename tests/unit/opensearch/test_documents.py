@@ -177,7 +177,7 @@ def test_nothing_asked_is_nothing_sent(server: FakeOpenSearch, documents: Docume
 
 def test_bodies_travel_packed_and_arrive_whole(server: FakeOpenSearch, documents: Documents) -> None:
     documents.create([doc("1", "äöü🚀" * 1000)])
-    documents.existing([("i", "1")])
+    documents.existing([("i", str(number)) for number in range(100)])
     assert [request.headers["content-encoding"] for request in server.requests] == ["gzip", "gzip"]
     assert int(server.requests[0].headers["content-length"]) < 1000
     assert server.documents["i", "1"]["x"] == "äöü🚀" * 1000

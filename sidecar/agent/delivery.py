@@ -1,0 +1,153 @@
+"""Delivery: what is in the journal comes to OpenSearch. Every sidecar does this, whether it leads or did once."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from sidecar.agent.node import Node
+from sidecar.config import Config
+from sidecar.errors import JournalError, OpenSearchError, SidecarError
+from sidecar.events.confirm import Confirmer
+from sidecar.events.journal import Journal
+from sidecar.events.metrics import EventMetrics
+from sidecar.kube.backoff import Backoff
+from sidecar.opensearch import Client, Documents
+from sidecar.opensearch.apply import apply_templates, templates_in_place
+from sidecar.render.indices import event_index
+from sidecar.render.templates import templates
+
+log = logging.getLogger(__name__)
+
+_COMMIT_SECONDS = 0.2
+_JOURNAL_SECONDS, _OPENSEARCH_SECONDS = 10.0, 30.0
+"""How long a link may fail before another sidecar is to try."""
+
+
+class Delivery:
+    """Commits the journal, prepares OpenSearch, and confirms.
+
+    Args:
+        config: pipeline.yaml.
+        client: OpenSearch.
+        journal: What is delivered.
+        confirmer: Confirms it.
+        node: Fluent Bit's files, which are pointed at OpenSearch once the templates are there.
+        metrics: Counted here.
+        registry: For what concerns no event.
+        stopping: Ends every part.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        client: Client,
+        journal: Journal,
+        *,
+        confirmer: Confirmer,
+        node: Node,
+        metrics: EventMetrics,
+        registry: CollectorRegistry,
+        stopping: threading.Event,
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._documents = Documents(client)
+        self._journal = journal
+        self._confirmer = confirmer
+        self._node = node
+        self._metrics = metrics
+        self._stopping = stopping
+        self._templates = threading.Event()
+        self._began = time.monotonic()
+        self._commit_fails: float | None = None
+        self._in_place = Gauge("sidecar_templates_in_place", "1 once the index templates are there.", registry=registry)
+        self._applied = Counter(
+            "sidecar_apply", "Attempts to put the index templates in place.", ["result"], registry=registry
+        )
+        self._opened = Counter(
+            "sidecar_fluent_bit_open", "Attempts to point Fluent Bit at OpenSearch.", ["result"], registry=registry
+        )
+        self.parts: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("commit", self._commit),
+            ("templates", self._prepare_opensearch),
+            ("confirm", self._confirm),
+        )
+
+    def trouble(self) -> str:
+        """Why nothing can be delivered from here for some time already; empty where it can."""
+        if self._commit_fails is not None and time.monotonic() - self._commit_fails >= _JOURNAL_SECONDS:
+            return "the journal can't be written"
+        waiting = self._confirmer.failing_for
+        if not self._templates.is_set() and self._journal.size:
+            waiting = time.monotonic() - self._began
+        return "OpenSearch takes nothing" if waiting >= _OPENSEARCH_SECONDS else ""
+
+    def able(self) -> bool:
+        """Whether something could be delivered from here now; asks OpenSearch."""
+        if self.trouble():
+            return False
+        index = event_index(self._config.events, time.strftime("%Y-%m-%dT", time.gmtime()))
+        try:
+            self._documents.existing([(index, "no-such-document")])
+        except OpenSearchError as error:
+            log.info("no help from here: %s", error)
+            return False
+        return self._templates.is_set()
+
+    def _commit(self) -> None:
+        backoff = Backoff(most=5.0)
+        while not self._stopping.wait(_COMMIT_SECONDS):
+            try:
+                self._journal.commit()
+                backoff.succeeded()
+                self._commit_fails = None
+            except JournalError as error:
+                self._commit_fails = self._commit_fails or time.monotonic()
+                delay = backoff.failed()
+                log.warning("%s; next attempt in %.1f s", error, delay)
+                self._stopping.wait(delay)
+
+    def _confirm(self) -> None:
+        while not self._stopping.is_set():
+            if self._templates.wait(0.2):
+                self._confirmer.run(self._stopping)
+            elif self._journal.size:
+                # An OpenSearch that is away from the start is an outage like any other.
+                self._metrics.oldest_unconfirmed.set(time.monotonic() - self._began)
+                self._metrics.journal_bytes.set(self._journal.size)
+
+    def _prepare_opensearch(self) -> None:
+        """Nothing is sent before the templates are in place; what comes meanwhile waits in the journal."""
+        self._until_done("index templates are not in place", self._ensure_templates, self._applied)
+        self._templates.set()
+        self._in_place.set(1)
+        # Confirmation does not wait for this: without Fluent Bit the sidecar sends the events.
+        self._until_done("Fluent Bit is not pointed at OpenSearch", self._node.open, self._opened)
+
+    def _until_done(self, failure: str, attempt: Callable[[], None], results: Counter) -> None:
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                attempt()
+            except SidecarError as error:
+                results.labels("failed").inc()
+                delay = backoff.failed()
+                log.warning("%s, next attempt in %.1f s: %s", failure, delay, error)
+                self._stopping.wait(delay)
+            else:
+                results.labels("done").inc()
+                return
+
+    def _ensure_templates(self) -> None:
+        wanted = templates(self._config)
+        if self._config.opensearch.manage:
+            for change in apply_templates(self._client, wanted):
+                log.info("%s %s: %s", change.kind, change.name, change.action.value)
+        elif not templates_in_place(self._client, wanted):
+            raise SidecarError(
+                "OpenSearch lacks the index templates, or has older ones",
+                hint="run `sidecar apply`, or set opensearch.manage",
+            )

@@ -1,0 +1,184 @@
+"""HTTP to one OpenSearch: a request's bytes out, the answer's status and bytes back. Nothing is ever sent twice."""
+
+import gzip
+import ssl
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import urllib3
+
+from sidecar import __version__
+from sidecar.errors import OpenSearchError, OpenSearchUnavailable
+
+Sign = Callable[[str, str, bytes], Mapping[str, str]]
+"""(method, URL, body) -> headers that prove who asks. All three are as they are sent: the URL percent-encoded, with its
+query; the body compressed if it is. Called once a request, by the thread that sends it."""
+
+_CONNECTIONS = 4
+_GZIP_ABOVE = 1024
+_GZIP_LEVEL = 1
+"""Of 5.5 MB of events it leaves 15 % in 28 ms; level 6 leaves 13 % in 89 ms, level 9 12 % in 165 ms."""
+_MAX_REFUSAL = 256 * 1024
+_MAX_TEXT = 300
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a client proves who it is, and whom it trusts.
+
+    Attributes:
+        basic: User and password.
+        ssl_context: For https; the system's CAs are trusted where it is missing.
+        sign: Headers that depend on the request, such as a signature.
+    """
+
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    ssl_context: ssl.SSLContext | None = None
+    sign: Sign | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; of a status that isn't 2xx no more than the first 256 KiB of the body."""
+
+    status: int
+    body: bytes
+    location: str = ""
+    """Where a redirect points."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return _is_ok(self.status)
+
+
+class Connection:
+    """A pool of connections; safe to use from several threads, none of which waits for another.
+
+    Args:
+        url: Address; its path goes before every request's.
+        seconds: Time-out, of connecting and of each silence of the server.
+        options: Credentials and trust.
+
+    Raises:
+        OpenSearchError: `url` is none.
+    """
+
+    def __init__(self, url: str, *, seconds: float, options: Options) -> None:
+        self.url = url
+        try:
+            self._base = _base(url)
+        except ValueError as error:
+            raise OpenSearchError(f"OpenSearch at {url}: this is no address", hint="check opensearch.url") from error
+        self._sign = options.sign
+        self._fixed: Final[Mapping[str, str]] = {
+            "user-agent": f"fluent-sidecar/{__version__}",
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            **({"authorization": _basic(*options.basic)} if options.basic else {}),
+        }
+        self._pool = urllib3.PoolManager(
+            maxsize=_CONNECTIONS,
+            timeout=urllib3.Timeout(connect=seconds, read=seconds),
+            ssl_context=options.ssl_context,
+        )
+
+    def send(
+        self, method: str, path: str, params: Mapping[str, object], body: bytes | None, content_type: str
+    ) -> Answer:
+        """Send one request, once; no redirect is followed.
+
+        Raises:
+            OpenSearchUnavailable: No connection, a time-out, half an answer.
+            OpenSearchError: TLS can't be agreed on, which waiting doesn't mend.
+        """
+        url = self._address(path, params)
+        headers = dict(self._fixed)
+        if body is not None:
+            headers["content-type"] = content_type
+            if len(body) > _GZIP_ABOVE:
+                headers["content-encoding"] = "gzip"
+                body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+        if self._sign:
+            headers |= self._sign(method, url, body or b"")
+        try:
+            response = self._pool.urlopen(
+                method, url, body=body, headers=headers, retries=False, redirect=False, preload_content=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+        return self._read(response, f"{method} {path}")
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._pool.clear()
+
+    def _address(self, path: str, params: Mapping[str, object]) -> str:
+        """The URL in the form in which it is sent, so that it can be signed."""
+        query = f"?{urlencode(params, quote_via=quote)}" if params else ""
+        return urllib3.util.parse_url(f"{self._base}{path}{query}").url
+
+    def _read(self, response: urllib3.BaseHTTPResponse, request: str) -> Answer:
+        try:
+            body = response.read() if _is_ok(response.status) else _beginning(response)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise OpenSearchUnavailable(
+                f"OpenSearch at {self.url}: the answer to {request} broke off: {short(str(error))}"
+            ) from error
+        finally:
+            response.release_conn()
+        return Answer(response.status, body, response.get_redirect_location() or "")
+
+    def _unreachable(self, error: Exception) -> OpenSearchError:
+        text = short(str(error))
+        if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text or "doesn't match" in text:
+            return OpenSearchError(
+                f"OpenSearch at {self.url}: its certificate can't be verified: {text}",
+                hint="name the CA that signed it in opensearch.tls.ca, and in opensearch.url the host as it has it",
+            )
+        if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:
+            return OpenSearchError(
+                f"OpenSearch at {self.url}: speaks HTTP, not HTTPS", hint="write http:// in opensearch.url"
+            )
+        if "RemoteDisconnected" in text:
+            text = "it closed the connection without an answer; does it speak HTTPS?"
+        hint = "is it up, and is opensearch.url right, its http or https included?"
+        return OpenSearchUnavailable(f"OpenSearch at {self.url}: can't be reached: {text}", hint=hint)
+
+
+def _is_ok(status: int) -> bool:
+    return status // 100 == 2  # noqa: PLR2004 - HTTP
+
+
+def _base(url: str) -> str:
+    """Without what the Host header leaves out too: a scheme's own port."""
+    parts = urllib3.util.parse_url(url)
+    if parts.port == _PORTS.get(parts.scheme or ""):
+        parts = parts._replace(port=None)
+    return parts.url.rstrip("/")
+
+
+def short(text: str) -> str:
+    """A text from outside as it fits into a message: on one line, and cut."""
+    text = " ".join(text.split())
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
+
+
+def _basic(user: str, password: str) -> str:
+    # OpenSearch, like Fluent Bit and curl, reads UTF-8.
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _beginning(response: urllib3.BaseHTTPResponse) -> bytes:
+    """As much of a refusal as a message needs; a longer one costs its connection, not memory."""
+    try:
+        body = response.read(_MAX_REFUSAL + 1)
+    except (urllib3.exceptions.HTTPError, OSError):
+        return b""  # the status says enough
+    if len(body) > _MAX_REFUSAL:
+        response.close()
+    return body[:_MAX_REFUSAL]
