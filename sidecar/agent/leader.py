@@ -6,17 +6,20 @@ deliver. One that could then takes over. Two that lead for a moment do no harm: 
 
 import logging
 import os
+import re
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from sidecar.errors import KubernetesError
+from sidecar.agent.output import write_file
+from sidecar.errors import JournalError, KubernetesError
 from sidecar.events.following import Position
 from sidecar.kube.lease import TROUBLE, Elector, LeaseView
 
@@ -26,6 +29,7 @@ POSITION = "fluent-sidecar/position"
 _ASK_AGAIN_SECONDS = 10.0
 _COMPLAIN_SECONDS = 60.0
 _RETRY_SECONDS = 2.0
+_KNOWN = re.compile("[0-9a-f]{32}")
 
 
 class Collecting(Protocol):
@@ -160,7 +164,22 @@ def position_of(view: LeaseView | None) -> Position | None:
         return None
 
 
-def identity(environment: Mapping[str, str] = os.environ) -> str:
-    """Who this sidecar is, for people and for good: the pod's or host's name, and what no other run has."""
-    name = environment.get("POD_NAME") or socket.gethostname()
-    return f"{name[:200]}_{uuid.uuid4().hex[:12]}"
+def identity(folder: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """Who this sidecar is, for people and for good: the node's name, and what stays with its state.
+
+    Args:
+        folder: Of the journal, which only one process has at a time: one that comes after a crash leads on at once.
+        environment: Has `NODE_NAME`, in a pod.
+
+    Raises:
+        JournalError: The folder can't be written.
+    """
+    path = folder / "identity"
+    try:
+        known = path.read_text().strip() if path.exists() else ""
+        if not _KNOWN.fullmatch(known):
+            known = uuid.uuid4().hex
+            write_file(path, known)
+    except OSError as error:
+        raise JournalError(f"journal: {path}: {error.strerror}", hint="check owner and mode of paths.state") from error
+    return f"{(environment.get('NODE_NAME') or socket.gethostname())[:200]}_{known}"

@@ -97,7 +97,7 @@ class Agent:
         )
         self._enricher = self._make_enricher() if config.events.enrich else None
         self._leader = Leader(
-            Elector(api, namespace=api.namespace, name=config.events.lease, identity=identity()),
+            self._elector(),
             begin=self._lead,
             confirmed=lambda: self._journal.confirmed,
             trouble=self._trouble,
@@ -135,6 +135,11 @@ class Agent:
                 f"ended by a bug in: {', '.join(self._failed)}", hint="the log shows where; please report it"
             )
         log.info("stopped")
+
+    def _elector(self) -> Elector:
+        who = identity(Path(Layout.of(self._config).journal))
+        namespace, name = self._api.namespace, self._config.events.lease
+        return Elector(self._api, namespace=namespace, name=name, identity=who, resume=True)
 
     def _make_enricher(self) -> Enricher:
         metrics = self._metrics

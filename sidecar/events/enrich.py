@@ -156,7 +156,7 @@ class Enricher:
                 continue
             targets.setdefault(target.key, target)
             places.setdefault(target.key, []).append(index)
-        refused = self._ask_for(targets, budget, len(events))
+        refused = self._ask_for(targets, budget)
         with self._lock:
             for key, target in targets.items():
                 entry = self._known.find(key)
@@ -169,7 +169,7 @@ class Enricher:
                     cause = refused.get(key, "budget") if entry is None or stale else "missing"
                     causes[cause] = causes.get(cause, 0) + len(places[key])
 
-    def _ask_for(self, targets: dict[Hashable, Target], budget: float, events: int) -> dict[Hashable, Cause]:
+    def _ask_for(self, targets: dict[Hashable, Target], budget: float) -> dict[Hashable, Cause]:
         """Ask for what isn't known, then for what that belongs to; why there is no answer, by key."""
         patience: Patience = self._local.__dict__.setdefault("patience", Patience())
         refused: dict[Hashable, Cause] = {}
@@ -184,7 +184,7 @@ class Enricher:
             if not wanted:
                 break
             if seconds is None:
-                seconds = patience.allow(began, budget, events=events)
+                seconds = patience.allow(began, budget)
             left = seconds - (self._clock() - began)
             refused |= self._asker.ask(list(wanted.values()), max(0.0, left), one_by_one=number > 0)
         if seconds is not None:

@@ -52,7 +52,8 @@ class Elector:
         api: The API server.
         namespace: Of the Lease.
         name: Of the Lease.
-        identity: Ours; no two processes ever have the same one.
+        identity: Ours; no two processes have the same one at a time.
+        resume: Whether to lead on at once where an earlier process of this identity led, which is surely gone.
         clock: Monotonic seconds.
         wall: Unix seconds, which nothing is judged by.
         duration: How many seconds without a change others wait before they take the Lease.
@@ -70,6 +71,7 @@ class Elector:
         namespace: str,
         name: str,
         identity: str,
+        resume: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         duration: float = 15.0,
@@ -89,6 +91,7 @@ class Elector:
         self._until = _LONG_AGO  # we lead before this moment
         self._safe = _NEVER  # a renewal that is sent from this moment on lets us lead; never if the Lease isn't ours
         self._current = False  # `view` is ours, and no write since is without an answer
+        self._resume = resume
         self._known = False  # a Lease was seen
         self._exact = True  # ask for what is true now, not for what the API server remembers
         self.view: LeaseView | None = None
@@ -178,13 +181,14 @@ class Elector:
         self._observation = self._observation.of(view, now)
         self._current = view is not None and view.holder == self._identity
         self.view = view
+        first, self._known = not self._known, self._known or view is not None
         if view:
-            self._known = True
             ours = [name for name in view.annotations if name.startswith(_OURS) and name != TROUBLE]
             self._reached = {name: view.annotations[name] for name in ours}
         if self._current:
             if self._safe == _NEVER:  # a write of ours whose answer was lost, or a namesake's
-                self._safe = _LONG_AGO if now < self._until else now + self._deadline
+                goes_on = now < self._until or (first and self._resume)
+                self._safe = _LONG_AGO if goes_on else now + self._deadline
             return
         self._safe = _NEVER
         if view:

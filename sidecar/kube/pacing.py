@@ -55,23 +55,19 @@ class Breaker:
 
 
 class Patience:
-    """Waiting that never makes its caller fall behind: at most half of the time, unless little is to be done.
+    """Waiting that never makes its caller fall behind: a fifth of the time at most."""
 
-    Whoever is handed a few events at a time keeps up with them; whoever is handed many may be late already.
-    """
-
-    _FEW = 16
-    _SHARE = 0.5
+    _SHARE = 0.2
 
     def __init__(self) -> None:
         self._credit = float("inf")  # the first may wait for all of its budget
         self._at = 0.0
 
-    def allow(self, now: float, budget: float, *, events: int) -> float:
+    def allow(self, now: float, budget: float) -> float:
         """Seconds of the budget that may be waited for."""
         self._credit = min(self._credit + max(0.0, now - self._at) * self._SHARE, budget)
         self._at = now
-        return budget if events <= self._FEW else self._credit
+        return self._credit
 
     def waited(self, seconds: float) -> None:
         """Say how long it took."""

@@ -80,7 +80,7 @@ def test_a_compacted_history_loses_nothing(
     truth.update(create_events(api_server.kubeconfig, namespace, 100, first=1000))
 
     _all_arrive_once(pipeline, namespace, truth, sidecar)
-    assert pipeline.metric("sidecar_events_lists_total") >= 1
+    wait_until(lambda: pipeline.metric("sidecar_events_lists_total") >= 1, 20, "the list is done")
     pipeline.clean()
 
 

@@ -284,6 +284,15 @@ def test_the_first_of_all_makes_the_lease_and_leads_at_once(room: Room) -> None:
     assert leads(elector)
 
 
+def test_who_comes_after_a_crash_leads_on_at_once_where_its_predecessor_is_surely_gone(room: Room) -> None:
+    room.leader("a")
+    again, other = room.elector("a", resume=True), room.elector("a")
+    again.step()
+    assert leads(again)
+    other.step()
+    assert not leads(other)
+
+
 def test_a_lease_that_was_there_and_is_missing_is_made_and_led_once_nobody_else_can_lead(room: Room) -> None:
     elector = _maker_of_a_deleted_lease(room)
     room.run(DEADLINE - 0.01, elector)
