@@ -62,7 +62,7 @@ class Agent:
     ) -> None:
         self._config = config
         self._api = api
-        self._documents = Documents(client)
+        self._client = client
         self.stopping = stopping
         self._failed: list[str] = []
         self._threads: list[threading.Thread] = []
@@ -84,7 +84,7 @@ class Agent:
             self._pod_logs.prepare()
         node.prepare()
         grace = GRACE_SECONDS if fluent_bit else 0.0
-        confirmer = Confirmer(config, self._journal, self._documents, self._metrics, grace=grace)
+        confirmer = Confirmer(config, self._journal, Documents(client), self._metrics, grace=grace)
         self._delivery = Delivery(
             config,
             client,
@@ -151,7 +151,7 @@ class Agent:
             self._config,
             self._api,
             self._journal,
-            self._documents,
+            self._client,
             self._metrics,
             knowledge=self._enricher,
             leading=lambda: self._leader.leading,

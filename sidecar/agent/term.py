@@ -1,22 +1,29 @@
 """A term of leading: what is made when this sidecar is to watch the events, and ended when another is."""
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
 
 from sidecar.config import Config
+from sidecar.errors import OpenSearchError
 from sidecar.events.backfill import Backfill
 from sidecar.events.collect import Collector
 from sidecar.events.following import Position, number
-from sidecar.events.gap import gap_record
+from sidecar.events.gap import KIND, gap_record
 from sidecar.events.intake import Intake, Knowledge
 from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
-from sidecar.events.record import Recorder
+from sidecar.events.record import Recorder, written_at
 from sidecar.events.scope import scope
 from sidecar.events.select import selected
 from sidecar.kube import ApiServer
-from sidecar.opensearch import Documents
+from sidecar.opensearch import Client, Documents
+from sidecar.opensearch.query import newest
+from sidecar.render import fields
+from sidecar.render.indices import event_index_pattern
+
+log = logging.getLogger(__name__)
 
 _JOIN_SECONDS = 1.5
 
@@ -28,7 +35,7 @@ class Term:
         config: pipeline.yaml.
         api: The API server.
         journal: Where the events go.
-        documents: OpenSearch.
+        client: OpenSearch.
         metrics: Counted here.
         knowledge: Labels and workloads; None where they aren't wanted.
         leading: Whether this sidecar still leads.
@@ -41,7 +48,7 @@ class Term:
         config: Config,
         api: ApiServer,
         journal: Journal,
-        documents: Documents,
+        client: Client,
         metrics: EventMetrics,
         *,
         knowledge: Knowledge | None,
@@ -49,6 +56,8 @@ class Term:
         before: Position | None,
         guarded: Callable[[str, Callable[[], None]], None],
     ) -> None:
+        self._config = config
+        self._client = client
         self._journal = journal
         self._before = before
         stopping = threading.Event()
@@ -64,7 +73,9 @@ class Term:
         )
         # What waits in the journal already is delivered in any case: a list into an outage would only double it.
         patience = events.api_ttl.total_seconds() / 4 if journal.size else 0.0
-        backfill = Backfill(api, scope(events), intake, documents, metrics, patience=patience, stopping=stopping)
+        backfill = Backfill(
+            api, scope(events), intake, Documents(client), metrics, patience=patience, stopping=stopping
+        )
         self.collector = Collector(
             api,
             scope(events),
@@ -87,6 +98,23 @@ class Term:
         self._thread.join(_JOIN_SECONDS)
 
     def _position(self) -> Position | None:
-        """The later of what is safe in this journal and of what an earlier leader had confirmed."""
+        """The later of what is safe in this journal and of what an earlier leader had confirmed.
+
+        Where both are lost, the newest Event in OpenSearch tells when; and nothing, where there is none.
+        """
         known = [position for position in (self._journal.position, self._before) if position is not None]
-        return max(known, key=lambda position: (number(position.resource_version), position.time), default=None)
+        if known:
+            return max(known, key=lambda position: (number(position.resource_version), position.time))
+        return last_event(self._client, self._config)
+
+
+def last_event(client: Client, config: Config) -> Position | None:
+    """When the newest Event of the cluster that OpenSearch holds was made; None where it can't be told."""
+    query = {"bool": {"filter": {"term": {fields.CLUSTER: config.cluster}}, "must_not": {"term": {"kind": KIND}}}}
+    try:
+        found = newest(client, event_index_pattern(config.events), query, by="metadata.creationTimestamp")
+    except OpenSearchError as error:
+        log.info("whether events were missed can't be told: %s", error)
+        return None
+    made = written_at(found["metadata"]) if found and isinstance(found.get("metadata"), dict) else 0.0
+    return Position("", made) if made else None

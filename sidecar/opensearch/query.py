@@ -33,6 +33,23 @@ def documents(client: Client, pattern: str, query: Mapping[str, Any], *, order: 
         body["search_after"] = hits[-1]["sort"]
 
 
+def newest(client: Client, pattern: str, query: Mapping[str, Any], *, by: str) -> dict[str, Any] | None:
+    """The source of the newest document that a query finds.
+
+    Args:
+        client: OpenSearch.
+        pattern: Index pattern; one without an index is empty.
+        query: A query of the search API.
+        by: A date field.
+    """
+    body = {"query": query, "size": 1, "sort": [{by: {"order": "desc", "unmapped_type": "date", "missing": "_last"}}]}
+    answer = client.request("POST", f"/{_path(pattern)}/_search", body, params={"ignore_unavailable": "true"})
+    for hit in answer["hits"]["hits"]:
+        found: dict[str, Any] = hit["_source"]
+        return found
+    return None
+
+
 def counts_by_index(client: Client, pattern: str, query: Mapping[str, Any]) -> dict[str, int]:
     """How many documents a query finds, by index."""
     body = {"query": query, "size": 0, "aggs": {"index": {"terms": {"field": "_index", "size": 1000}}}}

@@ -1,0 +1,1 @@
+"""What the benchmarks of Events run against, and how they measure."""
