@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-header $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench chaos lock clean
 
 help: ## Show this
 	@echo 'Usage: make TARGET [ARGS="..."] [PYTHON=python3.13]'
@@ -41,6 +41,9 @@ lint: $(VENV)/.dev ## Style, types and the layers
 
 bench: $(VENV)/.dev ## The figures of the documentation, measured again
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(VENV)/.dev ## Events through every fault, at full length; ARGS="both-kill compacted" for some
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: $(VENV)/.uv ## Write requirements/ again; newer releases with ARGS=--upgrade
 	$(COMPILE) pyproject.toml -o requirements/run.txt

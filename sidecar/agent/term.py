@@ -60,6 +60,7 @@ class Term:
         self._client = client
         self._journal = journal
         self._before = before
+        journal.forget_positions()
         stopping = threading.Event()
         events = config.events
         intake = Intake(

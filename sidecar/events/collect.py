@@ -29,6 +29,9 @@ _WATCH_SECONDS = (50, 70)
 them, and a minute keeps the position younger than the 5 minutes of the server's history."""
 _PROBE_SECONDS = 10.0
 """So long before a watch ends the server is asked for its resourceVersion."""
+_LATE_SECONDS = 2.0
+"""So much later than another request's answer a change may be shown."""
+_REFUSED_SECONDS = 0.2
 _ENRICH_SECONDS = 0.5
 _AGAIN_SECONDS = 10.0
 _SHORT_SECONDS = 1.0
@@ -81,7 +84,7 @@ class Collector:
         self._listing = False
         self._broken = False
         self._expired = -_AGAIN_SECONDS
-        self._fresh = time.monotonic()
+        self._fresh = self._silent_since = time.monotonic()
         self._well = time.monotonic()
 
     def stop(self) -> None:
@@ -183,6 +186,8 @@ class Collector:
                 if self._backfill.run(lambda: self._term != term):  # noqa: B023 - called within the turn
                     self._metrics.lists.labels(due).inc()
                     self._finish(term)
+                else:
+                    self._stopping.wait(_REFUSED_SECONDS)
         except JournalError as error:
             log.warning("%s", error)
             self._listing, self._broken = False, True
@@ -200,11 +205,13 @@ class Collector:
         with self._lock:
             if term != self._term:
                 return
-            gap, self._state = self._state.gap, listed(self._state)
-            records = [self._gap_record(gap)] if gap else []
-            if self._intake.append(records, self._state.safe) and gap:
-                self._metrics.gaps.labels(gap.cause).inc()
-                log.warning("events may be missing, which an EventGap says: %s", gap)
+            gap, state = self._state.gap, listed(self._state)
+            if not self._intake.append([self._gap_record(gap)] if gap else [], state.safe):
+                return  # who leads again lists again
+            self._state = state
+        if gap:
+            self._metrics.gaps.labels(gap.cause).inc()
+            log.warning("events may be missing, which an EventGap says: %s", gap)
 
     def _follow(self) -> None:
         """One watch, from the last resourceVersion on."""
@@ -217,9 +224,7 @@ class Collector:
             cause = "error"
             probe = _Probe(self._ask_head, watch.seconds - _PROBE_SECONDS)
             try:
-                if not (self._stopping.is_set() or self._broken):
-                    self._take_all(watch)
-                cause = "stopped" if self._stopping.is_set() or self._broken else "time"
+                cause = "time" if self._take_all(watch) else "stopped"
             except ResourceExpired:
                 cause = "expired"
                 raise
@@ -228,8 +233,8 @@ class Collector:
                 self._watch = None
                 self._metrics.watching.set(0)
                 self._metrics.watch_ends.labels(cause).inc()
-        if cause == "time":
-            self._move_on(probe.head)
+        if cause == "time" and (head := probe.head(self._silent_since, time.monotonic())) is not None:
+            self._hand_on([], head)
         if cause == "time" and time.monotonic() - began < _SHORT_SECONDS:
             self._stopping.wait(self._backoff.failed())
         else:
@@ -239,23 +244,20 @@ class Collector:
         self._backoff.succeeded()
         self._well = time.monotonic()
 
-    def _move_on(self, head: Position | None) -> None:
-        """After a watch that the server ended in order, go on from a state that it had shown all of.
-
-        The stream brought everything up to its end, and the server had seconds to send what is older than the probe.
-        Without this the resourceVersion of a quiet cluster would be compacted away, and each watch end in a list.
-        """
-        if head is not None:
-            self._hand_on([], head)
-
-    def _take_all(self, watch: Watch) -> None:
+    def _take_all(self, watch: Watch) -> bool:
+        """Hand on what the watch shows, and whether that was all up to its end."""
+        self._silent_since = time.monotonic()
+        if self._stopping.is_set() or self._broken:
+            return False
         for changes in watch:
             if not self._take(changes):
-                self._stopping.wait(0.2)  # no longer leading, or stopping: whoever knows ends this
-                return
+                self._stopping.wait(_REFUSED_SECONDS)  # no longer leading, or stopping: whoever knows ends this
+                return False
             self._succeeded()
+            self._silent_since = time.monotonic()
             if self._stopping.is_set() or self._broken:
-                return
+                return False
+        return not self._stopping.is_set() and not self._broken
 
     def _take(self, changes: Iterable[Any]) -> bool:
         """Journal what a watch showed."""
@@ -289,21 +291,36 @@ class Collector:
 
 
 class _Probe:
-    """Asks once, after some seconds, for the state of the cluster; `head` is None until then."""
+    """Asks once, after some seconds, for the state of the cluster.
+
+    A watch that was silent from before the question until well after the answer, and then ended in order, has shown
+    all that is older than the answer: the next one may go on from there. Without this the resourceVersion of a quiet
+    cluster would be compacted away, and each watch end in a list. Who was stopped or starved in between can't tell.
+    """
 
     def __init__(self, ask: Callable[[], Position], seconds: float) -> None:
         self._ask_head = ask
-        self.head: Position | None = None
+        self._head: Position | None = None
+        self._asked = self._answered = 0.0
         self._timer = threading.Timer(seconds, self._ask)
         self._timer.daemon = True
         self._timer.start()
+
+    def head(self, silent_since: float, ended: float) -> Position | None:
+        """The state, if a watch that was silent between these two (monotonic seconds) has shown all of it."""
+        head = self._head
+        return head if head and self._asked >= silent_since and self._answered <= ended - _LATE_SECONDS else None
 
     def cancel(self) -> None:
         """Don't ask any more."""
         self._timer.cancel()
 
     def _ask(self) -> None:
+        self._asked = time.monotonic()
         try:
-            self.head = self._ask_head()
+            head = self._ask_head()
         except KubernetesError as error:
             log.debug("no fresh resourceVersion: %s", error)
+        else:
+            self._answered = time.monotonic()
+            self._head = head

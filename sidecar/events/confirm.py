@@ -97,7 +97,9 @@ class Confirmer:
                 failed, delay = True, backoff.failed()
                 self._failing_since = self._clock() if self._failing_since is None else self._failing_since
                 self._metrics.errors.labels("opensearch" if isinstance(error, OpenSearchError) else "journal").inc()
-                log.warning("events can't be confirmed, next attempt in %.1f s: %s", delay, error)
+                # Once is no news: the first question about a new day's index comes to nothing.
+                level = logging.WARNING if backoff.failures > 1 else logging.INFO
+                log.log(level, "events can't be confirmed, next attempt in %.1f s: %s", delay, error)
             self._metrics.oldest_unconfirmed.set(self._clock() - self._since if self._waiting else 0)
             self._metrics.journal_bytes.set(self._journal.size)
             if delay > 0:

@@ -179,6 +179,12 @@ class Journal:
             self._marks = deque(list(self._marks)[::2])
         self._marks.append(mark)
 
+    def forget_positions(self) -> None:
+        """`confirmed` is to be of what comes from now on: somebody else went on meanwhile, and further."""
+        with self._lock:
+            self._marks.clear()
+            self._confirmed = None
+
     def reached(self, segment: Path, offset: int) -> None:
         """All lines of earlier segments, and of this one up to `offset`, are confirmed."""
         with self._lock:

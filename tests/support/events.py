@@ -108,7 +108,7 @@ def create_events(
     truth = Truth()
     latest: dict[int, dict[str, Any]] = {}
     api = Api(kubeconfig, connections=workers)
-    writer = _Writer(api, namespace, patience)
+    writer = Writer(api, namespace, patience)
     api.ensure_namespace(namespace)
 
     def write(index: int, number: int) -> tuple[int, dict[str, Any]]:
@@ -134,7 +134,7 @@ def wanted_updates(updates: Updates | None, index: int) -> int:
     return updates(index) if callable(updates) else updates.get(index, 0)
 
 
-class _Writer:
+class Writer:
     """Writes whose outcome is known in the end, whatever happens to the connection.
 
     Only this writer knows the Events' names, so that a conflict on a repeated write says that the first one was stored.

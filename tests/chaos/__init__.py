@@ -1,0 +1,1 @@
+"""What Events survive, at full length: `make chaos`."""

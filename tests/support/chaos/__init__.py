@@ -1,0 +1,1 @@
+"""Faults around the events' way, the load that arrives meanwhile, and the score afterwards."""
