@@ -24,7 +24,7 @@ import yaml
 from tests.support import binaries, parts
 from tests.support.apiserver import ApiServer, access_of, new_private_key
 from tests.support.background import Background, SessionOver
-from tests.support.events import Truth, _Writer, create_events, wanted_updates
+from tests.support.events import Truth, Writer, create_events, wanted_updates
 from tests.support.kubeapi import Api, ApiError, read_access, write_kubeconfig
 from tests.support.process import Process, run
 from tests.support.shapes import CORE, EVENTS_K8S_IO, shape
@@ -366,7 +366,7 @@ class LossyApi(Api):
 
 def test_a_write_whose_answer_was_lost_is_counted_once() -> None:
     api = LossyApi()
-    writer = _Writer(api, "shop", patience=5)
+    writer = Writer(api, "shop", patience=5)
     wanted = shape(0, "shop", NOW)
     path = f"/api/v1/namespaces/shop/events/{wanted.name}"
     truth = Truth()
@@ -381,9 +381,9 @@ def test_a_write_that_is_refused_or_never_answered_fails() -> None:
     closed = OddApi(urllib3.exceptions.ProtocolError("connection refused"))
     refusing = OddApi(ApiError("POST", "/events", 409, "AlreadyExists"))
     with pytest.raises(urllib3.exceptions.ProtocolError):
-        _Writer(closed, "shop", patience=0.2).create(shape(0, "shop", NOW))
+        Writer(closed, "shop", patience=0.2).create(shape(0, "shop", NOW))
     with pytest.raises(ApiError, match="409"):
-        _Writer(refusing, "shop", patience=5).create(shape(0, "shop", NOW))
+        Writer(refusing, "shop", patience=5).create(shape(0, "shop", NOW))
 
 
 # Real parts

@@ -6,7 +6,6 @@ a node; metadata of the pods that the Events are about.
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ import orjson
 
 from sidecar.dev.recording import load
 from tests.support.fakes.leases import ServesLeases
-from tests.support.fakes.server import Exchange, FakeServer
+from tests.support.fakes.server import Exchange
 from tests.support.fakes.tls import Certificate, make_certificate
 from tests.support.waiting import wait_until
 
@@ -300,13 +299,9 @@ def _whole_pod(number: int) -> Json:
 
 def serve(folder: Path, world: World) -> None:
     """Serve until stdin ends."""
-    certificate = make_certificate(folder) if world.tls else None
-    server: FakeServer = _Server(world, certificate)
-    with server:
+    with _Server(world, make_certificate(folder) if world.tls else None) as server:
         tell_url(folder, server.url)
-        over = threading.Event()
-        threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-        over.wait()
+        sys.stdin.read()
 
 
 if __name__ == "__main__":
