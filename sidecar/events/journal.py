@@ -321,7 +321,7 @@ def sync_folder(folder: Path) -> None:
 
 def _write_position(path: Path, position: Position) -> None:
     fresh = path.with_suffix(".new")
-    with fresh.open("wb") as stream:
+    with open(fresh, "wb", opener=lambda name, flags: os.open(name, flags, _FILE_MODE)) as stream:
         stream.write(orjson.dumps({"resourceVersion": position.resource_version, "time": position.time}))
         stream.flush()
         os.fsync(stream.fileno())
