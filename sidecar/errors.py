@@ -93,7 +93,15 @@ class OpenSearchUnavailable(OpenSearchError):  # noqa: N818 - it is a state, and
 
 
 class KubernetesError(SidecarError):
-    """The API server refused, or answered what it should not."""
+    """The API server refused, or answered what it should not.
+
+    Attributes:
+        status: The HTTP status; 0 where there was no answer.
+        retry_after: For how many seconds the server wants to be left alone; None where it doesn't say.
+    """
+
+    status: int = 0
+    retry_after: float | None = None
 
 
 class KubernetesUnavailable(KubernetesError):  # noqa: N818 - it is a state, and reads better so

@@ -15,7 +15,7 @@ from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.output import cannot_write, switch_link, write_file, write_tree
 from sidecar.config import Config, resolve
 from sidecar.errors import RenderError, SidecarError
-from sidecar.events.journal import make_folder
+from sidecar.events.segment import make_folder
 from sidecar.render import MANIFEST, render
 from sidecar.render.fluentbit import HOST, PASSWORD, PORT, USER, as_variable, variables
 from sidecar.render.layout import Layout

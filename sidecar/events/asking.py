@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from sidecar.errors import KubernetesError, ResourceExpired, ResourceMissing
 from sidecar.events.known import Known, Target
 from sidecar.kube import ApiServer
-from sidecar.kube.metadata import Resource, get_metadata, list_metadata, refusal
+from sidecar.kube.metadata import Resource, get_metadata, list_metadata
 from sidecar.kube.pacing import Breaker, TokenBucket
 
 log = logging.getLogger(__name__)
@@ -321,26 +321,27 @@ class Asker:
             self._warned.discard(job.resource)
 
     def _refuse(self, job: _Job, error: KubernetesError) -> None:
-        said = refusal(error)
         now = self._clock()
         name = job.resource.name + (f".{job.resource.group}" if job.resource.group else "")
         results = {_FORBIDDEN: "forbidden", _TOO_MANY: "throttled"}
-        self._requests.labels(job.resource.name, results.get(said.status, "error")).inc()
+        self._requests.labels(job.resource.name, results.get(error.status, "error")).inc()
         with self._lock:
             job.failure = "error"
-            if said.status in results:
+            if error.status in results:
                 self._breaker.succeeded()
-            if said.status == _FORBIDDEN:
+            if error.status == _FORBIDDEN:
                 job.failure = "forbidden"
                 self._forbidden[job.resource] = now + _FORBIDDEN_SECONDS
                 if job.resource not in self._warned:
                     self._warned.add(job.resource)
                     log.warning(
-                        "events about %s go without labels and workload: grant get, list on %s", job.resource.name, name
+                        "events about %s go without labels and workload: grant get and list on %s",
+                        job.resource.name,
+                        name,
                     )
-            elif said.status == _TOO_MANY:
+            elif error.status == _TOO_MANY:
                 job.failure = "budget"
-                seconds = _THROTTLED_SECONDS if said.retry_after is None else max(0.0, said.retry_after)
+                seconds = _THROTTLED_SECONDS if error.retry_after is None else max(0.0, error.retry_after)
                 self._throttled = now + min(seconds, _MOST_THROTTLED_SECONDS)
             else:
                 self._failed(now, error)

@@ -17,6 +17,7 @@ from sidecar.events.backfill import Backfill
 from sidecar.events.following import Following, Gap, Position, begin, expired, headed, listed, moved
 from sidecar.events.intake import Intake
 from sidecar.events.metrics import EventMetrics
+from sidecar.events.probe import Probe
 from sidecar.events.record import Record, written_at
 from sidecar.events.scope import Scope
 from sidecar.kube import ApiServer, Watch, pages
@@ -29,8 +30,6 @@ _WATCH_SECONDS = (50, 70)
 them, and a minute keeps the position younger than the 5 minutes of the server's history."""
 _PROBE_SECONDS = 10.0
 """So long before a watch ends the server is asked for its resourceVersion."""
-_LATE_SECONDS = 2.0
-"""So much later than another request's answer a change may be shown."""
 _REFUSED_SECONDS = 0.2
 _ENRICH_SECONDS = 0.5
 _AGAIN_SECONDS = 10.0
@@ -222,7 +221,7 @@ class Collector:
             self._watch = watch
             self._metrics.watching.set(1)
             cause = "error"
-            probe = _Probe(self._ask_head, watch.seconds - _PROBE_SECONDS)
+            probe = Probe(self._ask_head, watch.seconds - _PROBE_SECONDS)
             try:
                 cause = "time" if self._take_all(watch) else "stopped"
             except ResourceExpired:
@@ -288,39 +287,3 @@ class Collector:
         watch = self._watch
         if watch is not None:
             watch.close()
-
-
-class _Probe:
-    """Asks once, after some seconds, for the state of the cluster.
-
-    A watch that was silent from before the question until well after the answer, and then ended in order, has shown
-    all that is older than the answer: the next one may go on from there. Without this the resourceVersion of a quiet
-    cluster would be compacted away, and each watch end in a list. Who was stopped or starved in between can't tell.
-    """
-
-    def __init__(self, ask: Callable[[], Position], seconds: float) -> None:
-        self._ask_head = ask
-        self._head: Position | None = None
-        self._asked = self._answered = 0.0
-        self._timer = threading.Timer(seconds, self._ask)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def head(self, silent_since: float, ended: float) -> Position | None:
-        """The state, if a watch that was silent between these two (monotonic seconds) has shown all of it."""
-        head = self._head
-        return head if head and self._asked >= silent_since and self._answered <= ended - _LATE_SECONDS else None
-
-    def cancel(self) -> None:
-        """Don't ask any more."""
-        self._timer.cancel()
-
-    def _ask(self) -> None:
-        self._asked = time.monotonic()
-        try:
-            head = self._ask_head()
-        except KubernetesError as error:
-            log.debug("no fresh resourceVersion: %s", error)
-        else:
-            self._answered = time.monotonic()
-            self._head = head

@@ -10,32 +10,20 @@ import os
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
 
 from sidecar.errors import JournalError
 from sidecar.events.following import Position
+from sidecar.events.marks import Marks
+from sidecar.events.segment import FILE_MODE, Segment, make_folder, same_file
 
 _NAME = re.compile(r"\d{16}\.jsonl\Z")
 _POSITION = "position.json"
 _LOCK = "lock"
-_FILE_MODE, _FOLDER_MODE = 0o640, 0o2770
 SEGMENT_BYTES = 16 * 1024 * 1024
-
-
-_MOST_MARKS = 4096
-
-
-class _Mark(NamedTuple):
-    """What is confirmed once all up to a place in the journal is."""
-
-    segment: Path
-    offset: int
-    position: Position
 
 
 class Journal:
@@ -59,8 +47,7 @@ class Journal:
         self._appended = threading.Event()
         self._position = _read_position(folder / _POSITION)
         self._pending: Position | None = None
-        self._marks: deque[_Mark] = deque()
-        self._confirmed: Position | None = None
+        self._marks = Marks()
         self._torn = self._dirty = self._removed = False
         try:
             make_folder(folder)
@@ -79,7 +66,7 @@ class Journal:
     @property
     def confirmed(self) -> Position | None:
         """The last position of which all is confirmed; None while there is none since the start."""
-        return self._confirmed
+        return self._marks.confirmed
 
     @property
     def size(self) -> int:
@@ -129,7 +116,7 @@ class Journal:
                 raise _failed(self._folder, error) from error
             if position is not None:
                 self._pending = position
-                self._mark(position)
+                self._marks.set(self._active.path, self._active.size, position)
             self._dirty = True
         if data:
             self._appended.set()
@@ -156,7 +143,7 @@ class Journal:
                     self._pending = pending
             raise _failed(self._folder, error) from error
 
-    def _begin_anew(self, gone: "_Segment") -> None:
+    def _begin_anew(self, gone: Segment) -> None:
         """Somebody removed the file that is written to; what is in it is lost, so the position must not move."""
         with self._lock:
             make_folder(self._folder)
@@ -167,29 +154,19 @@ class Journal:
                 self._roll()
             self._removed = True
             self._pending = None
-            self._marks.clear()
+            self._marks.drop()
         text = f"journal: {gone.path} was removed while it was written to"
         raise JournalError(text, hint="leave that folder alone")
-
-    def _mark(self, position: Position) -> None:
-        mark = _Mark(self._active.path, self._active.size, position)
-        if self._marks and self._marks[-1][:2] == mark[:2]:
-            self._marks.pop()
-        elif len(self._marks) >= _MOST_MARKS:  # an outage: every other one says enough
-            self._marks = deque(list(self._marks)[::2])
-        self._marks.append(mark)
 
     def forget_positions(self) -> None:
         """`confirmed` is to be of what comes from now on: somebody else went on meanwhile, and further."""
         with self._lock:
-            self._marks.clear()
-            self._confirmed = None
+            self._marks = Marks()
 
     def reached(self, segment: Path, offset: int) -> None:
         """All lines of earlier segments, and of this one up to `offset`, are confirmed."""
         with self._lock:
-            while self._marks and self._marks[0][:2] <= (segment, offset):
-                self._confirmed = self._marks.popleft().position
+            self._marks.reached(segment, offset)
 
     def wait_for_lines(self, seconds: float) -> bool:
         """Wait until something is appended; True if it was."""
@@ -239,50 +216,15 @@ class Journal:
         self._torn = False
         closed.close()
 
-    def _create(self) -> "_Segment":
+    def _create(self) -> Segment:
         newest = max((int(path.stem) for path in self.segments()), default=0)
         # Never a name that was there before, even if the clock was set back while the folder was empty.
-        return _Segment(self._folder / f"{max(time.time_ns() // 1000, newest + 1):016d}.jsonl")
-
-
-class _Segment:
-    """An open file that only grows."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = 0
-        self._lock = threading.Lock()
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, _FILE_MODE)
-        os.fchmod(self._file, _FILE_MODE)
-        sync_folder(path.parent)
-
-    def write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            done = os.write(self._file, view)
-            self.size += done
-            view = view[done:]
-
-    def is_gone(self) -> bool:
-        with self._lock:
-            return self._file >= 0 and not same_file(self._file, self.path)
-
-    def sync(self) -> None:
-        with self._lock:
-            if self._file >= 0:
-                os.fdatasync(self._file)
-
-    def close(self) -> None:
-        self.sync()
-        with self._lock:
-            if self._file >= 0:
-                os.close(self._file)
-            self._file = -1
+        return Segment(self._folder / f"{max(time.time_ns() // 1000, newest + 1):016d}.jsonl")
 
 
 def _own(path: Path) -> int:
     """Lock a file for as long as this process lives: two sidecars would take each other's open segments for closed."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -293,35 +235,9 @@ def _own(path: Path) -> int:
     return handle
 
 
-def same_file(handle: int, path: Path) -> bool:
-    """Whether a path still leads to an open file: not so once it, or a folder above it, was removed or renamed."""
-    try:
-        there = path.stat()
-    except OSError:
-        return False
-    here = os.fstat(handle)
-    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder that a group shares (2770): Fluent Bit reads it as root without capabilities, by its group."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(_FOLDER_MODE)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a folder's entries safe from a crash of the machine."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _write_position(path: Path, position: Position) -> None:
     fresh = path.with_suffix(".new")
-    with open(fresh, "wb", opener=lambda name, flags: os.open(name, flags, _FILE_MODE)) as stream:
+    with open(fresh, "wb", opener=lambda name, flags: os.open(name, flags, FILE_MODE)) as stream:
         stream.write(orjson.dumps({"resourceVersion": position.resource_version, "time": position.time}))
         stream.flush()
         os.fsync(stream.fileno())

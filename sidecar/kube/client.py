@@ -166,7 +166,8 @@ class ApiServer:
             body = b""  # the status says enough
         answer.close()
         where = f"Kubernetes at {self.url}"
-        raise status_error(answer.status, body, where=where, path=request.path, method=request.method)
+        wait = answer.headers.get("Retry-After")
+        raise status_error(answer.status, body, where=where, path=request.path, method=request.method, retry_after=wait)
 
     def _answer(self, session: Session, request: _Request) -> urllib3.BaseHTTPResponse | Exception:
         """The answer of any status, its body unread; or why there is none."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sidecar.errors import KubernetesError, KubernetesUnavailable
+from sidecar.errors import KubernetesUnavailable
 from sidecar.kube.client import ApiServer
 
 ITEM = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -19,7 +19,6 @@ _EXTENSIONS = "extensions"
 """The group that Deployments, Ingresses and others were of, once; old events still name it."""
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,253}\Z")
 """What may be a name in a path: whoever writes an Event names the object as they like."""
-_STATUS = re.compile(r": ([1-5][0-9]{2}) for /")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +146,3 @@ def _odd(api: ApiServer, path: str) -> KubernetesUnavailable:
     return KubernetesUnavailable(
         f"Kubernetes at {api.url}: the answer to {path} is not metadata", hint="is a proxy in between?"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The HTTP status of an error, 0 where there was no answer; seconds after which to ask again, where it says so."""
-
-    status: int
-    retry_after: float | None
-
-
-def refusal(error: KubernetesError) -> Refusal:
-    """What the API server said."""
-    status = getattr(error, "status", None)
-    if not isinstance(status, int):
-        match = _STATUS.search(error.what)
-        status = int(match[1]) if match else 0
-    retry_after = getattr(error, "retry_after", None)
-    return Refusal(status, float(retry_after) if isinstance(retry_after, int | float) else None)

@@ -1,5 +1,6 @@
 """What a refusal of the API server means, and what to do about it."""
 
+import re
 from typing import Any
 
 from sidecar.errors import (
@@ -14,13 +15,31 @@ from sidecar.kube.decode import decode
 
 UNAUTHORIZED = 401
 _FORBIDDEN, _EXPIRED, _SERVER_ERROR = 403, 410, 500
+_SECONDS = re.compile("[0-9]{1,6}")
 _KINDS: dict[int, type[KubernetesError]] = {404: ResourceMissing, 409: ResourceConflict, 429: KubernetesUnavailable}
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
-def status_error(status: int, body: bytes, *, where: str, path: str, method: str = "GET") -> KubernetesError:
-    """The error for an HTTP status or a `Status` object of the API; only the API's own message is repeated."""
-    found = _status_object(body)
+def status_error(
+    status: int, body: bytes, *, where: str, path: str, method: str = "GET", retry_after: str | None = None
+) -> KubernetesError:
+    """The error for an HTTP status or a `Status` object of the API; only the API's own message is repeated.
+
+    Args:
+        status: Of HTTP, or of the object.
+        body: The object; of anything else nothing is repeated.
+        where: Which server.
+        path: What was asked for.
+        method: Of HTTP.
+        retry_after: The header of that name.
+    """
+    error = _error(status, _status_object(body), where=where, path=path, method=method)
+    error.status = status
+    error.retry_after = float(retry_after) if retry_after and _SECONDS.fullmatch(retry_after) else None
+    return error
+
+
+def _error(status: int, found: dict[str, Any], *, where: str, path: str, method: str) -> KubernetesError:
     message = short(str(found.get("message") or ""))
     text = f"{where}: {status} for {path}" + (f": {message}" if message else "")
     if status == _EXPIRED:

@@ -10,9 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.config import loads
 from sidecar.errors import OpenSearchUnavailable
-from sidecar.events import backfill, collect
+from sidecar.events import backfill, collect, probe
 from sidecar.events.following import Position
 from sidecar.events.journal import Journal
+from sidecar.events.probe import Probe
 from sidecar.kube import body, connect
 from sidecar.kube.backoff import Backoff
 from tests.support.collecting import make_collector
@@ -213,7 +214,7 @@ def test_a_quiet_watch_that_ends_in_order_goes_on_from_a_fresh_version(
 ) -> None:
     monkeypatch.setattr(collect, "_WATCH_SECONDS", (1, 1))
     monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.9)
-    monkeypatch.setattr(collect, "_LATE_SECONDS", 0.2)
+    monkeypatch.setattr(probe, "_LATE_SECONDS", 0.2)
 
     def quiet(exchange: Exchange) -> None:
         exchange.start_stream()
@@ -233,11 +234,11 @@ def test_a_quiet_watch_that_ends_in_order_goes_on_from_a_fresh_version(
     ("since", "ended", "trusted"), [(0, 3.1, True), (1.5, 3.1, False), (0, 2.9, False), (0, 1.4, False)]
 )
 def test_a_fresh_version_counts_if_the_watch_was_silent_around_it(since: float, ended: float, *, trusted: bool) -> None:
-    probe = collect._Probe(lambda: Position("9", 0), 3600)
-    probe.cancel()
-    assert probe.head(since, ended) is None
-    probe._head, probe._asked, probe._answered = Position("9", 0), 1.0, 1.1
-    assert (probe.head(since, ended) is not None) is trusted
+    asked = Probe(lambda: Position("9", 0), 3600)
+    asked.cancel()
+    assert asked.head(since, ended) is None
+    asked._head, asked._asked, asked._answered = Position("9", 0), 1.0, 1.1
+    assert (asked.head(since, ended) is not None) is trusted
 
 
 def test_who_stood_still_while_the_watch_ended_trusts_no_fresh_version(
@@ -246,7 +247,7 @@ def test_who_stood_still_while_the_watch_ended_trusts_no_fresh_version(
     """The watch ended before the question, and nobody looked: what came in between is watched again."""
     monkeypatch.setattr(collect, "_WATCH_SECONDS", (1, 1))
     monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.9)
-    monkeypatch.setattr(collect, "_LATE_SECONDS", 0.2)
+    monkeypatch.setattr(probe, "_LATE_SECONDS", 0.2)
     server = FakeEvents([listing([], 5)], [changes(event(6), then="end"), changes(event(7))])
     server.heads = [listing([], 5), listing([], 900)]
     run = Collecting(tmp_path, server)

@@ -509,7 +509,7 @@ def test_a_forbidden_resource_is_left_alone_and_named_once(rig: Rig, caplog: pyt
     rig.look_up(*deployments)
     assert rig.requests.counts[("deployments", "forbidden")] > asked
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "grant get, list on deployments.apps" in record.message
+    assert "grant get and list on deployments.apps" in record.message
 
 
 @pytest.mark.parametrize(("said", "seconds"), [(None, 1), (7, 7), (500, 30)])
@@ -523,7 +523,7 @@ def test_a_server_that_throttles_is_asked_when_it_says(
         try:
             return real(*arguments, **options)
         except KubernetesError as error:
-            error.retry_after = said  # type: ignore[attr-defined]
+            error.retry_after = said
             raise
 
     monkeypatch.setattr(ApiServer, "get", get)

@@ -11,10 +11,11 @@ import orjson
 import pytest
 
 from sidecar.errors import JournalError
-from sidecar.events import journal as journal_module
+from sidecar.events import marks
 from sidecar.events.following import Position
-from sidecar.events.journal import Journal, make_folder
+from sidecar.events.journal import Journal
 from sidecar.events.reader import Reader
+from sidecar.events.segment import make_folder
 
 CAP = 1_000_000
 
@@ -529,7 +530,7 @@ def test_a_position_is_confirmed_once_all_before_it_is(tmp_path: Path) -> None:
 def test_positions_are_confirmed_over_many_segments_and_many_marks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "_MOST_MARKS", 16)
+    monkeypatch.setattr(marks, "_MOST", 16)
     journal = Journal(tmp_path, cap=CAP, segment_bytes=200)
     for number in range(200):
         journal.append([line(number)], position=Position(str(number), 0.0))
