@@ -166,13 +166,15 @@ class Agent:
         return self._delivery.trouble()
 
     def _able(self) -> bool:
+        if not self._delivery.able():
+            return False
         events = scope(self._config.events)
         try:
             next(pages(self._api, events.path, limit=1, selector=events.selector))
         except KubernetesError as error:
             log.info("no help from here: %s", error)
             return False
-        return self._delivery.able()
+        return True
 
     def _pods_and_files(self, registry: CollectorRegistry) -> PodLogs:
         fluent_bit = FluentBit(self._config.fluentbit.port)

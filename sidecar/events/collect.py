@@ -127,8 +127,9 @@ class Collector:
             raise JournalError("journal: the list could not be written to it")
 
     def _begin(self) -> None:
+        position = self._position()
         with self._lock:
-            self._state, self._broken = begin(self._position()), False
+            self._state, self._broken = begin(position), False
             self._term += 1
 
     def _failed(self, link: str, error: SidecarError) -> None:
