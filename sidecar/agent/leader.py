@@ -26,7 +26,11 @@ from sidecar.kube.lease import TROUBLE, Elector, LeaseView
 log = logging.getLogger(__name__)
 
 POSITION = "fluent-sidecar/position"
-_ASK_AGAIN_SECONDS = 10.0
+_ASK_AGAIN_SECONDS = 5.0
+_ABLE_SECONDS = 15.0
+"""For so long another must have been able to deliver before it takes over: after an outage that all had the leader, who
+has everything in its journal, is to notice first."""
+_FORGET_SECONDS = 30.0
 _COMPLAIN_SECONDS = 60.0
 _RETRY_SECONDS = 2.0
 _KNOWN = re.compile("[0-9a-f]{32}")
@@ -70,6 +74,7 @@ class Leader:
         self._stopping = stopping
         self._term: Collecting | None = None
         self._holder: str | None = None
+        self._able_since: float | None = None
         self._asked = self._complained = -_COMPLAIN_SECONDS
         self._told = ""
         Gauge("sidecar_leader", "1 while this sidecar watches the events.", registry=registry).set_function(
@@ -146,13 +151,21 @@ class Leader:
         return written
 
     def _take_over(self, view: LeaseView) -> bool:
-        if time.monotonic() - self._asked < _ASK_AGAIN_SECONDS:
+        now = time.monotonic()
+        if now - self._asked < _ASK_AGAIN_SECONDS:
             return False
-        self._asked = time.monotonic()
-        able = self._able()
-        taking = ": taking over" if able else ""
-        log.info("%s can't deliver events (%s)%s", view.holder, view.annotations[TROUBLE], taking)
-        return able
+        # Who wasn't asked for long was not needed, and begins anew.
+        lately = now - self._asked < _FORGET_SECONDS
+        self._asked = now
+        if not self._able():
+            self._able_since = None
+            return False
+        if self._able_since is None or not lately:
+            self._able_since = now
+        taking = now - self._able_since >= _ABLE_SECONDS
+        text = ": taking over" if taking else ", from here they could be"
+        log.info("%s can't deliver events (%s)%s", view.holder, view.annotations[TROUBLE], text)
+        return taking
 
 
 def position_of(view: LeaseView | None) -> Position | None:

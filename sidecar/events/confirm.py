@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0
 """Fluent Bit needs one to two seconds in calm weather."""
+_MOST_SECONDS = 10.0
+"""Between two attempts. Less than it takes another sidecar to take over from one that can't deliver."""
 _GONE_SECONDS = 60.0
 _BLOCKED_SECONDS = 300.0
 _CONFLICT = 409
@@ -86,7 +88,7 @@ class Confirmer:
 
     def run(self, stop: threading.Event) -> None:
         """Confirm until `stop` is set; every failure is repeated with a growing delay."""
-        backoff = Backoff()
+        backoff = Backoff(most=_MOST_SECONDS)
         while not stop.is_set():
             failed = False
             try:

@@ -212,7 +212,9 @@ class Rig:
         return self.nodes[1]
 
     def _more(self, lease: str) -> dict[str, Any]:
-        events: dict[str, Any] = {"index": self._index, "lease": f"{self.lease}{lease}", "journal": "16MiB"}
+        events: dict[str, Any] = {"index": self._index, "lease": f"{self.lease}{lease}"}
+        if self._setting.tmpfs:
+            events["journal"] = "16MiB"
         if not self._setting.alone:
             events["include"] = {"namespaces": [self.namespace]}
         return {
