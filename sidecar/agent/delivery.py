@@ -22,8 +22,10 @@ from sidecar.render.templates import templates
 log = logging.getLogger(__name__)
 
 _COMMIT_SECONDS = 0.2
-_JOURNAL_SECONDS, _OPENSEARCH_SECONDS = 10.0, 30.0
+_RELEASE_SECONDS = 5.0
+JOURNAL_SECONDS, _OPENSEARCH_SECONDS = 10.0, 30.0
 """How long a link may fail before another sidecar is to try."""
+JOURNAL_TROUBLE = "the journal can't be written"
 
 
 class Delivery:
@@ -61,6 +63,7 @@ class Delivery:
         self._metrics = metrics
         self._stopping = stopping
         self._templates = threading.Event()
+        self._is_open = threading.Event()
         self._began = time.monotonic()
         self._commit_fails: float | None = None
         self._in_place = Gauge("sidecar_templates_in_place", "1 once the index templates are there.", registry=registry)
@@ -76,10 +79,15 @@ class Delivery:
             ("confirm", self._confirm),
         )
 
+    @property
+    def released(self) -> bool:
+        """Whether Fluent Bit may be started: it is pointed at OpenSearch, or that takes too long to be waited for."""
+        return self._is_open.is_set() or time.monotonic() - self._began >= _RELEASE_SECONDS
+
     def trouble(self) -> str:
         """Why nothing can be delivered from here for some time already; empty where it can."""
-        if self._commit_fails is not None and time.monotonic() - self._commit_fails >= _JOURNAL_SECONDS:
-            return "the journal can't be written"
+        if self._commit_fails is not None and time.monotonic() - self._commit_fails >= JOURNAL_SECONDS:
+            return JOURNAL_TROUBLE
         waiting = self._confirmer.failing_for
         if not self._templates.is_set() and self._journal.size:
             waiting = time.monotonic() - self._began
@@ -125,7 +133,11 @@ class Delivery:
         self._templates.set()
         self._in_place.set(1)
         # Confirmation does not wait for this: without Fluent Bit the sidecar sends the events.
-        self._until_done("Fluent Bit is not pointed at OpenSearch", self._node.open, self._opened)
+        self._until_done("Fluent Bit is not pointed at OpenSearch", self._open, self._opened)
+        self._is_open.set()
+
+    def _open(self) -> None:
+        self._node.open(starting=self.released)
 
     def _until_done(self, failure: str, attempt: Callable[[], None], results: Counter) -> None:
         backoff = Backoff()

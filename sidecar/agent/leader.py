@@ -98,8 +98,8 @@ class Leader:
         finally:
             if self._term is not None:
                 self._term.end()
-                self._term = None
-            self._elector.release()
+            self._elector.release(self._annotations())
+            self._term = None
 
     def _step(self) -> float:
         try:
@@ -189,7 +189,7 @@ def identity(folder: Path, environment: Mapping[str, str] = os.environ) -> str:
     """
     path = folder / "identity"
     try:
-        known = path.read_text().strip() if path.exists() else ""
+        known = path.read_bytes().decode(errors="replace").strip() if path.exists() else ""
         if not _KNOWN.fullmatch(known):
             known = uuid.uuid4().hex
             write_file(path, known)

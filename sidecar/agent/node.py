@@ -62,8 +62,11 @@ class Node:
         except OSError as error:
             raise self._cannot_write(error) from error
 
-    def open(self) -> None:
+    def open(self, *, starting: bool = True) -> None:
         """Point Fluent Bit at OpenSearch, and reload it if it is running.
+
+        Args:
+            starting: Whether it may be just about to start.
 
         Raises:
             SidecarError: It is running and does not reload.
@@ -74,7 +77,7 @@ class Node:
             return
         try:
             self._write(self._address())
-            running = self._runs()
+            running = self._runs(starting=starting)
             if running and not self._fluent_bit.reload():
                 raise SidecarError(
                     "Fluent Bit does not reload", hint="its log says why; the sidecar sends events meanwhile"
@@ -85,8 +88,8 @@ class Node:
             raise self._cannot_write(error) from error
         log.info("Fluent Bit sends to %s%s", self._config.opensearch.url, "" if running else ", once it is started")
 
-    def _runs(self) -> bool:
-        if not self._fluent_bit.is_running():
+    def _runs(self, *, starting: bool) -> bool:
+        if starting and not self._fluent_bit.is_running():
             # One that is just starting may have read the closed port already, and listens a moment later.
             time.sleep(_START_SECONDS)
         return self._fluent_bit.is_running()

@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Info, disable_created_metrics
 
 from sidecar import __version__
-from sidecar.agent.delivery import Delivery
+from sidecar.agent.delivery import JOURNAL_SECONDS, JOURNAL_TROUBLE, Delivery
 from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.http import StatusServer
 from sidecar.agent.leader import Leader, identity
@@ -32,7 +32,7 @@ from sidecar.render.layout import Layout
 
 log = logging.getLogger(__name__)
 
-_STOP_SECONDS = 2.0
+_STOP_SECONDS = 3.0
 _COLLECT_SECONDS = 60.0
 """How long the API server may answer nothing of use before another sidecar is to try."""
 
@@ -70,7 +70,7 @@ class Agent:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
         self._metrics = EventMetrics(registry)
-        self._metrics.position_age.set_function(lambda: self._term.collector.position_age if self._term else 0.0)
+        self._metrics.position_age.set_function(self._position_age)
         Info("sidecar_build", "Version.", registry=registry).info({"version": __version__})
         agent = config.agent
         self._pod_logs = self._pods_and_files(registry) if config.logs.enabled and fluent_bit else None
@@ -160,17 +160,23 @@ class Agent:
         )
         return self._term
 
+    def _position_age(self) -> float:
+        return self._term.collector.position_age if self._term and self._leader.leading else 0.0
+
     def _trouble(self) -> str:
-        if self._term and self._term.collector.failing_for >= _COLLECT_SECONDS:
-            return "the API server shows no events"
+        if self._term is not None:
+            link, seconds = self._term.collector.health.failing
+            if link == "kubernetes" and seconds >= _COLLECT_SECONDS:
+                return "the API server shows no events"
+            if link == "journal" and seconds >= JOURNAL_SECONDS:
+                return JOURNAL_TROUBLE
         return self._delivery.trouble()
 
     def _able(self) -> bool:
         if not self._delivery.able():
             return False
-        events = scope(self._config.events)
         try:
-            next(pages(self._api, events.path, limit=1, selector=events.selector))
+            next(pages(self._api, scope(self._config.events).path, limit=1))
         except KubernetesError as error:
             log.info("no help from here: %s", error)
             return False
@@ -187,7 +193,8 @@ class Agent:
         )
 
     def _ready(self) -> bool:
-        return self._pod_logs is None or self._pod_logs.ready()
+        # A Fluent Bit that is started with the right address need not be reloaded.
+        return (self._pod_logs is None or self._pod_logs.ready()) and self._delivery.released
 
     def _end(self) -> None:
         if self._pod_logs:

@@ -1,29 +1,25 @@
 """A term of leading: what is made when this sidecar is to watch the events, and ended when another is."""
 
-import logging
 import threading
 from collections.abc import Callable
 from functools import partial
 
 from sidecar.config import Config
-from sidecar.errors import OpenSearchError
 from sidecar.events.backfill import Backfill
 from sidecar.events.collect import Collector
-from sidecar.events.following import Position, number
+from sidecar.events.following import Position, number, sound
 from sidecar.events.gap import KIND, gap_record
 from sidecar.events.intake import Intake, Knowledge
 from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.events.record import Recorder, written_at
 from sidecar.events.scope import scope
-from sidecar.events.select import selected
+from sidecar.events.select import selection
 from sidecar.kube import ApiServer
 from sidecar.opensearch import Client, Documents
 from sidecar.opensearch.query import newest
 from sidecar.render import fields
 from sidecar.render.indices import event_index_pattern
-
-log = logging.getLogger(__name__)
 
 _JOIN_SECONDS = 1.5
 
@@ -57,6 +53,7 @@ class Term:
         guarded: Callable[[str, Callable[[], None]], None],
     ) -> None:
         self._config = config
+        self._api = api
         self._client = client
         self._journal = journal
         self._before = before
@@ -67,7 +64,7 @@ class Term:
             Recorder(config),
             journal,
             metrics,
-            chosen=partial(selected, events=events),
+            chosen=selection(events),
             knowledge=knowledge,
             stop=stopping.is_set,
             leading=lambda: leading() and not stopping.is_set(),
@@ -84,6 +81,7 @@ class Term:
             backfill,
             metrics,
             position=self._position,
+            last_event=self._last_event,
             gap_record=partial(gap_record, config=config),
             ttl=events.api_ttl,
             stopping=stopping,
@@ -99,23 +97,22 @@ class Term:
         self._thread.join(_JOIN_SECONDS)
 
     def _position(self) -> Position | None:
-        """The later of what is safe in this journal and of what an earlier leader had confirmed.
+        """The later of what is safe in this journal and of what an earlier leader had confirmed."""
+        now = self._api.time()
+        known = [sound(position, now) for position in (self._journal.position, self._before) if position is not None]
+        return max(known, key=lambda position: (number(position.resource_version), position.time), default=None)
 
-        Where both are lost, the newest Event in OpenSearch tells when; and nothing, where there is none.
+    def _last_event(self) -> Position | None:
+        """When the newest Event of the cluster that OpenSearch holds was made; None where it holds none.
+
+        Raises:
+            OpenSearchError: It can't be told.
         """
-        known = [position for position in (self._journal.position, self._before) if position is not None]
-        if known:
-            return max(known, key=lambda position: (number(position.resource_version), position.time))
-        return last_event(self._client, self._config)
-
-
-def last_event(client: Client, config: Config) -> Position | None:
-    """When the newest Event of the cluster that OpenSearch holds was made; None where it can't be told."""
-    query = {"bool": {"filter": {"term": {fields.CLUSTER: config.cluster}}, "must_not": {"term": {"kind": KIND}}}}
-    try:
-        found = newest(client, event_index_pattern(config.events), query, by="metadata.creationTimestamp")
-    except OpenSearchError as error:
-        log.info("whether events were missed can't be told: %s", error)
-        return None
-    made = written_at(found["metadata"]) if found and isinstance(found.get("metadata"), dict) else 0.0
-    return Position("", made) if made else None
+        query = {
+            "bool": {"filter": {"term": {fields.CLUSTER: self._config.cluster}}, "must_not": {"term": {"kind": KIND}}}
+        }
+        pattern = event_index_pattern(self._config.events)
+        found = newest(self._client, pattern, query, by="metadata.creationTimestamp")
+        metadata = found.get("metadata") if found else None
+        made = written_at(metadata) if isinstance(metadata, dict) else 0.0
+        return Position("", made) if made else None

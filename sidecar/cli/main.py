@@ -255,6 +255,7 @@ def run(
       sidecar run -c pipeline.yaml --kubeconfig ~/.kube/config --context my-cluster
     """  # noqa: D301 - see above
     gc.enable()
+    gc.set_threshold(50_000, 20, 50)  # events make many objects, and hardly ever cycles of them
     from sidecar.agent.signals import stop_on_signals  # noqa: PLC0415 - see the module
 
     stopping = stop_on_signals()

@@ -64,7 +64,14 @@ class Backfill:
         self._patience = patience
         self._stopping = stopping
         self._streaming: bool | None = None
+        self._stream: Watch | None = None
         self._blind_since: float | None = None
+
+    def cut(self) -> None:
+        """End a request that streams; may be called from any thread."""
+        stream = self._stream
+        if stream is not None:
+            stream.close()
 
     def run(self, over: Callable[[], bool]) -> bool:
         """List everything; False where it was stopped, or `over` became true in between.
@@ -78,6 +85,7 @@ class Backfill:
         backoff, token = Backoff(), ""
         self._blind_since = None
         listed = missing = 0
+        expired = False
         while not self._ended(over):
             try:
                 for items, after in self._pages(token):
@@ -86,17 +94,18 @@ class Backfill:
                         return False
                     listed, missing, token = listed + len(items), missing + len(absent), after
                     self._metrics.received.labels("list").inc(len(items))
-                    backoff.succeeded()
+                    expired = False
                     if self._ended(over):
                         return False
             except ResourceExpired as error:
                 log.info("the list took longer than the server keeps its state: it goes on at a later one: %s", error)
-                token = error.token
-                self._stopping.wait(0 if token else backoff.failed())
+                # At once the first time, if the server says how.
+                self._stopping.wait(0 if error.token and not expired else backoff.failed())
+                expired, token = True, error.token
             except KubernetesError as error:
-                if self._streaming and not isinstance(error, KubernetesUnavailable):
-                    log.info("the server doesn't stream lists: %s", error)
-                    self._streaming, token = False, ""
+                if self._streaming:
+                    log.info("events are listed in pages from now on, the server doesn't stream them: %s", error)
+                    self._streaming = False
                     continue
                 delay = backoff.failed()
                 self._metrics.errors.labels("kubernetes").inc()
@@ -115,15 +124,19 @@ class Backfill:
         if self._streaming is None:
             self._streaming = initial_supported(self._api)
         if self._streaming and not token:
-            for items in self._stream():
+            for items in self._streamed():
                 yield items, ""
             return
         for page in pages(self._api, self._scope.path, selector=self._scope.selector, token=token):
-            yield page.items, page.token
+            if page.token and page.token == token:
+                raise KubernetesUnavailable(f"Kubernetes at {self._api.url}: the list of events goes round in a circle")
+            token = page.token
+            yield page.items, token
 
-    def _stream(self) -> Iterator[list[Any]]:
+    def _streamed(self) -> Iterator[list[Any]]:
         held: list[Any] = []
         with Watch(self._api, self._scope.path, "", selector=self._scope.selector, initial=True) as watch:
+            self._stream = watch
             for changes in watch:
                 held += [change.item for change in changes if change.type == "ADDED"]
                 ended = any(change.ends_list for change in changes)
@@ -149,4 +162,5 @@ class Backfill:
                 if self._patience and (self._stopping.wait(_ASK_AGAIN_SECONDS) or over()):
                     return None
             else:
+                self._blind_since = None
                 return [record for record, there in zip(records, flags, strict=True) if not there]

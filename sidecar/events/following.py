@@ -15,6 +15,8 @@ from datetime import timedelta
 from typing import Literal
 
 _MAX_DIGITS = 20
+_AHEAD_SECONDS = 60.0
+"""So much may clocks of API servers differ."""
 
 Cause = Literal["start", "expired"]
 
@@ -93,9 +95,24 @@ def headed(state: Following, head: Position, *, until: float, ttl: timedelta) ->
     if at.resource_version == head.resource_version:  # compacted, and yet nothing has happened since
         return replace(state, reachable=True, lost=False)
     start = state.gap.start if state.gap else at
-    end = Position(head.resource_version, max(until, start.time))
-    cause: Literal["history", "outage"] = "outage" if end.time - start.time > ttl.total_seconds() else "history"
-    return replace(state, at=head, reachable=True, lost=False, gap=Gap(start, end, cause))
+    return replace(state, at=head, reachable=True, lost=False, gap=gap_between(start, head, until=until, ttl=ttl))
+
+
+def gap_between(start: Position, head: Position, *, until: float, ttl: timedelta) -> Gap:
+    """What may be missing up to a head that was told at `until`.
+
+    A start without a time, or ahead of the server's, is taken for as long ago as the server keeps an Event.
+    """
+    end = Position(head.resource_version, until)
+    kept = ttl.total_seconds()
+    if not 0 < start.time <= until:
+        return Gap(Position(start.resource_version, max(until - kept, 0.0)), end, "outage")
+    return Gap(start, end, "outage" if until - start.time > kept else "history")
+
+
+def learned(state: Following, last: Position, head: Position, *, until: float, ttl: timedelta) -> Following:
+    """What came last before this start became known, while the list is still due."""
+    return replace(state, gap=gap_between(last, head, until=until, ttl=ttl)) if state.due and not state.gap else state
 
 
 def moved(state: Following, position: Position) -> Following:
@@ -113,6 +130,11 @@ def expired(state: Following) -> Following:
 def listed(state: Following) -> Following:
     """A list that began after the last head is done, and all of it was handed on; `gap` is to be told now."""
     return replace(state, due=None, gap=None)
+
+
+def sound(position: Position, now: float) -> Position:
+    """A position that somebody wrote down; its time is 0, which is unknown, where it can't be true."""
+    return position if 0 < position.time <= now + _AHEAD_SECONDS else Position(position.resource_version, 0.0)
 
 
 def number(version: str) -> int:

@@ -12,6 +12,7 @@ from sidecar.render import fields
 from sidecar.render.indices import event_index
 
 KIND = "EventGap"
+_LAST = 253_402_300_799  # of the year 9999
 _TEXTS = {
     "history": "Versions of events between {start} and {end} may be missing: the API server's watch history did not "
     "reach back. The last version of each event that it still had is there.",
@@ -58,4 +59,4 @@ def gap_record(gap: Gap, config: Config) -> Record:
 
 
 def _time(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(max(seconds, 0), UTC):%Y-%m-%dT%H:%M:%S.000Z}"
+    return f"{datetime.fromtimestamp(min(max(seconds, 0), _LAST), UTC):%Y-%m-%dT%H:%M:%S.000Z}"

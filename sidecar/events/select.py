@@ -1,9 +1,18 @@
 """Which Events go out, by `events.include` and `events.exclude`. Pure."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sidecar.config.globs import matches_any
-from sidecar.config.model import Events
+from sidecar.config.model import Events, EventSelection
+
+
+def selection(events: Events) -> Callable[[Any], bool]:
+    """`selected` for one configuration; without a choice nothing is looked at."""
+    if events.include == events.exclude == EventSelection():
+        return lambda _event: True
+    return partial(selected, events=events)
 
 
 def selected(event: Any, events: Events) -> bool:

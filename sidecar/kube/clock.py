@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from email.utils import mktime_tz, parsedate_tz
 
+_FIRST, _LAST = 1_577_836_800, 4_102_444_800  # 2020 and 2100: what is outside is no date
+
 
 class ServerClock:
     """Tells the server's time from the `Date` of its answers; this host's own until there was one.
@@ -18,9 +20,13 @@ class ServerClock:
 
     def observe(self, date: str | None) -> None:
         """Take the `Date` header of an answer that has just come."""
-        parsed = parsedate_tz(date) if date else None
-        if parsed is not None:
-            self._ahead = mktime_tz(parsed) - self._steady()
+        try:
+            parsed = parsedate_tz(date) if date else None
+            told = mktime_tz(parsed) if parsed else 0
+        except (ValueError, OverflowError, TypeError, IndexError):
+            return
+        if _FIRST <= told <= _LAST:
+            self._ahead = told - self._steady()
 
     def time(self) -> float:
         """Unix seconds."""

@@ -145,15 +145,19 @@ class Elector:
         except ResourceConflict:
             return self._soon()
 
-    def release(self) -> None:
-        """Give the Lease up if it is ours, so that another can lead at once; never raises, takes a second at most."""
+    def release(self, annotations: Mapping[str, str | None] = {}) -> None:
+        """Give the Lease up if it is ours, so that another can lead at once; never raises, takes a second at most.
+
+        Args:
+            annotations: To set on it, for whoever comes next.
+        """
         mine = self.view is not None and self.view.holder == self._identity
         # Those who may have led before us would not be waited for by who finds it given up.
         safe = self._safe <= self._clock()
         self._until, self._safe, self._current = _LONG_AGO, _NEVER, False
         if not (mine and safe):
             return
-        body = written(Action.RENEW, self.view, identity="", duration=1, wall=self._wall(), annotations={})
+        body = written(Action.RENEW, self.view, identity="", duration=1, wall=self._wall(), annotations=annotations)
         try:
             self._see(LeaseView.of(self._request("PUT", self._path, body, _RELEASE_SECONDS)))
         except KubernetesError as error:

@@ -14,6 +14,10 @@ _LONGEST = 4.0
 _LONG_AGO = -math.inf
 
 
+_MOST = 2**31 - 1
+"""As many transitions as the API takes."""
+
+
 @dataclass(frozen=True)
 class LeaseView:
     """A Lease as it was seen; what is missing or odd in it is empty or 0.
@@ -132,7 +136,7 @@ def written(
         now = _micro_time(wall + 1e-5)
     spec |= {"holderIdentity": identity, "leaseDurationSeconds": max(1, math.ceil(duration)), "renewTime": now}
     if action is not Action.RENEW:
-        spec |= {"acquireTime": now, "leaseTransitions": view.transitions + (action is Action.TAKE)}
+        spec |= {"acquireTime": now, "leaseTransitions": min(view.transitions + (action is Action.TAKE), _MOST)}
     metadata["annotations"] = {
         name: value for name, value in {**kept, **changes}.items() if changes.get(name, value) is not None
     }

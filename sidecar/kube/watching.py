@@ -103,7 +103,9 @@ class Watch:
             **({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"} if initial else {}),
             **(selector or {}),
         }
-        self._response = api.stream(path, params, read_seconds=self.seconds + _READ_MARGIN)
+        # A list that is silent for long will not end; a watch may be silent for as long as it lasts.
+        silence = _READ_MARGIN if initial else self.seconds + _READ_MARGIN
+        self._response = api.stream(path, params, read_seconds=silence)
         self._closed = threading.Event()
 
     def __enter__(self) -> Self:
@@ -112,6 +114,11 @@ class Watch:
     def __exit__(self, *_exc: object) -> None:
         self.close()
         self._response.close()
+
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether an end without an error was the server's own, and not that of a connection which broke."""
+        return bool(getattr(self._response, "chunked", False))
 
     def close(self) -> None:
         """End the stream; may be called from another thread, and more than once."""

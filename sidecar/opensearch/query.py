@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from sidecar.errors import OpenSearchUnavailable
 from sidecar.opensearch.client import Client
 
 _PAGE = 1000
@@ -41,13 +42,17 @@ def newest(client: Client, pattern: str, query: Mapping[str, Any], *, by: str) -
         pattern: Index pattern; one without an index is empty.
         query: A query of the search API.
         by: A date field.
+
+    Raises:
+        OpenSearchError: It can't be told.
     """
     body = {"query": query, "size": 1, "sort": [{by: {"order": "desc", "unmapped_type": "date", "missing": "_last"}}]}
     answer = client.request("POST", f"/{_path(pattern)}/_search", body, params={"ignore_unavailable": "true"})
-    for hit in answer["hits"]["hits"]:
-        found: dict[str, Any] = hit["_source"]
-        return found
-    return None
+    try:
+        found: list[dict[str, Any]] = [hit["_source"] for hit in answer["hits"]["hits"]]
+    except (KeyError, TypeError):
+        raise OpenSearchUnavailable("OpenSearch: a search was answered without hits") from None
+    return found[0] if found else None
 
 
 def counts_by_index(client: Client, pattern: str, query: Mapping[str, Any]) -> dict[str, int]:

@@ -4,12 +4,14 @@ import os
 import platform
 import sys
 
-from tests.bench import backlog, journaling, logs, losses, startup
+from tests.bench import backlog, delay, journaling, logs, losses, memory, startup
 
 BENCHMARKS = {
     "startup": startup.run,
     "journaling": journaling.run,
     "backlog": backlog.run,
+    "memory": memory.run,
+    "delay": delay.run,
     "logs": logs.run,
     "losses": losses.run,
 }

@@ -12,7 +12,7 @@ Judge = Callable[[str, str, Json], tuple[int, Json | None]]
 
 
 class FakeOpenSearch(FakeServer):
-    """Knows _mget, _bulk with `create`, _component_template and _index_template.
+    """Knows _mget, _bulk with `create`, _component_template and _index_template; its searches find nothing.
 
     Attributes:
         documents: By (index, id).
@@ -42,6 +42,8 @@ class FakeOpenSearch(FakeServer):
             exchange.json({"docs": [self._found(item) for item in orjson.loads(request.body)["docs"]]})
         elif request.path == "/_bulk":
             exchange.json(self._bulk(request))
+        elif request.path.endswith("/_search"):
+            exchange.json({"hits": {"hits": []}})
         elif request.path.startswith("/_component_template/"):
             self._template(exchange, "component_template", self.components)
         elif request.path.startswith("/_index_template/"):

@@ -62,7 +62,7 @@ class Collecting:
         self.collector = make_collector(
             CONFIG, self.api, self.journal, self.registry, lookup=known or Known(), leading=lambda: self.leading
         )
-        self.collector._backoff = Backoff(first=0.1)  # a fifth of the real one, to spare the time of the tests
+        self.collector.health.backoff = Backoff(first=0.1)  # a fifth of the real one, to spare the time of the tests
         self.bug: BaseException | None = None
         self.thread = threading.Thread(target=self._run)
 
@@ -202,7 +202,7 @@ def test_an_opensearch_that_does_not_answer_is_asked_once_a_list(tmp_path: Path)
     known = Known()
     known.down = True
     server = FakeEvents(
-        [listing([event(1)], 3, "more"), listing([event(2)], 3, "more"), listing([event(3)], 3)], [changes()]
+        [listing([event(1)], 3, "more"), listing([event(2)], 3, "yet more"), listing([event(3)], 3)], [changes()]
     )
     with Collecting(tmp_path, server, known) as collecting:
         collecting.wait(1, 2, 3)
@@ -213,12 +213,12 @@ def test_a_quiet_watch_that_ends_in_order_goes_on_from_a_fresh_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collect, "_WATCH_SECONDS", (1, 1))
-    monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.9)
+    monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.4)
     monkeypatch.setattr(probe, "_LATE_SECONDS", 0.2)
 
     def quiet(exchange: Exchange) -> None:
         exchange.start_stream()
-        time.sleep(0.5)
+        time.sleep(1.0)
         exchange.end_stream()
 
     server = FakeEvents([listing([], 5)], [quiet, changes(event(901))])
@@ -246,7 +246,7 @@ def test_who_stood_still_while_the_watch_ended_trusts_no_fresh_version(
 ) -> None:
     """The watch ended before the question, and nobody looked: what came in between is watched again."""
     monkeypatch.setattr(collect, "_WATCH_SECONDS", (1, 1))
-    monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.9)
+    monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.4)
     monkeypatch.setattr(probe, "_LATE_SECONDS", 0.2)
     server = FakeEvents([listing([], 5)], [changes(event(6), then="end"), changes(event(7))])
     server.heads = [listing([], 5), listing([], 900)]
@@ -254,7 +254,7 @@ def test_who_stood_still_while_the_watch_ended_trusts_no_fresh_version(
     take = run.collector._take
 
     def slow(found: Any) -> bool:
-        time.sleep(0.5)  # in which the watch ends, and the question is asked
+        time.sleep(0.9)  # in which the watch ends, and the question is asked
         return take(found)
 
     monkeypatch.setattr(run.collector, "_take", slow)
@@ -265,11 +265,11 @@ def test_who_stood_still_while_the_watch_ended_trusts_no_fresh_version(
 
 def test_a_watch_that_breaks_off_trusts_no_fresh_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collect, "_WATCH_SECONDS", (1, 1))
-    monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.95)
+    monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.4)
 
     def broken(exchange: Exchange) -> None:
         exchange.start_stream()
-        time.sleep(0.4)
+        time.sleep(1.0)
         exchange.cut()
 
     server = FakeEvents([listing([], 5)], [broken, changes(event(6))])
@@ -284,7 +284,7 @@ def test_after_a_lost_segment_it_lists_and_watches_again_from_where_all_was_safe
     with Collecting(tmp_path, server) as collecting:
         collecting.wait(6)
         collecting.wait_position("6")
-        collecting.journal._removed = True
+        collecting.journal._lost = True
         collecting.collector._watch.close()  # type: ignore[union-attr]
         collecting.wait(6, 6, 7)
     assert len(server.asked(watch=False)) == 2
@@ -366,14 +366,12 @@ def test_a_list_is_streamed_where_the_server_can(tmp_path: Path) -> None:
     assert run.count("received_total", source="list") == 2
 
 
-def test_a_streamed_list_that_breaks_off_begins_again(tmp_path: Path) -> None:
-    server = FakeEvents([listing([], 9)], version="v1.35.0")
-    attempts = iter(
-        [stream(line(event(3)), then="cut"), stream(line(event(3)) + line(event(4)) + line(END, "BOOKMARK"))]
-    )
+def test_a_streamed_list_that_breaks_off_begins_again_in_pages(tmp_path: Path) -> None:
+    server = FakeEvents([listing([event(3), event(4)], 9)], version="v1.35.0")
 
     def watch(exchange: Exchange) -> None:
-        (next(attempts) if "sendInitialEvents" in exchange.request.query else stream())(exchange)
+        streams = "sendInitialEvents" in exchange.request.query
+        (stream(line(event(3)), then="cut") if streams else stream())(exchange)
 
     server.watches = [watch]
     with Collecting(tmp_path, server) as run:
@@ -526,3 +524,54 @@ def test_stop_before_start_does_nothing(tmp_path: Path) -> None:
         collector.run()
         journal.close()
         assert server.requests == []
+
+
+def test_what_is_cut_while_silent_lasts_shorter_from_then_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "_SHORTEST_SECONDS", 0.1)
+    monkeypatch.setattr(collect, "_WATCH_SECONDS", (30, 30))
+    with Collecting(tmp_path, FakeEvents([listing([], 9)], [stream()])) as run:
+        wait_until(lambda: run.collector._watch is not None, 4, "a watch")
+        run.collector._learn_cut(20.0, 30)
+        assert run.collector._longest is None, "once is no habit"
+        run.collector._learn_cut(20.0, 30)
+        run.collector._cut()
+        wait_until(lambda: len(run.server.asked(watch=True)) == 2, 4, "another")
+    assert [query["timeoutSeconds"] for query in run.server.asked(watch=True)] == ["30", "14"]
+
+
+def test_a_cluster_that_was_set_back_is_watched_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "_WATCH_SECONDS", (1, 1))
+    monkeypatch.setattr(collect, "_PROBE_SECONDS", 0.4)
+    monkeypatch.setattr(probe, "_LATE_SECONDS", 0.2)
+
+    def quiet(exchange: Exchange) -> None:
+        exchange.start_stream()
+        time.sleep(1.0)
+        exchange.end_stream()
+
+    server = FakeEvents([listing([], 1000), listing([event(60)], 60)], [quiet, changes(event(61))])
+    server.heads = [listing([], 1000), listing([], 60)]
+    with Collecting(tmp_path, server) as run:
+        run.wait(60, 61)
+        wait_until(lambda: run.gaps, 4, "the gap is told")
+    assert [query["resourceVersion"] for query in server.asked(watch=True)][:2] == ["1000", "60"]
+
+
+def test_a_bug_of_the_list_is_one_of_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Collecting(tmp_path, FakeEvents([listing([], 9)], [stream()]))
+
+    def buggy(_over: object) -> bool:
+        raise KeyError
+
+    monkeypatch.setattr(run.collector._backfill, "run", buggy)
+    with pytest.raises(AssertionError, match="KeyError"), run:
+        wait_until(lambda: not run.thread.is_alive(), 4, "it ends")
+
+
+def test_trouble_is_told_of_links_that_fail_and_not_of_a_watch_that_is_quiet(tmp_path: Path) -> None:
+    with Collecting(tmp_path, FakeEvents([listing([], 9)], [failing(500), stream()])) as run:
+        wait_until(lambda: run.collector.health.failing[1] > 0.05, 4, "it fails")
+        assert run.collector.health.failing[0] == "kubernetes"
+        wait_until(lambda: run.collector._watch is not None, 4, "a watch")
+        run.collector.health._opened = time.monotonic() - 10
+        assert run.collector.health.failing[1] == 0

@@ -1,0 +1,293 @@
+"""Delivery: its parts, and when another sidecar had better try."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from sidecar.agent import delivery as delivery_module
+from sidecar.agent.delivery import Delivery
+from sidecar.agent.node import Node  # noqa: TC001 - as the others, which are used
+from sidecar.config import loads
+from sidecar.errors import JournalError, SidecarError
+from sidecar.events.confirm import Confirmer
+from sidecar.events.following import Position
+from sidecar.events.journal import Journal
+from sidecar.events.metrics import EventMetrics
+from sidecar.kube.backoff import Backoff
+from sidecar.opensearch import Documents, connect
+from sidecar.opensearch.apply import apply_templates
+from sidecar.render.templates import templates
+from tests.support.fakes.opensearch import FakeOpenSearch
+from tests.support.fakes.server import Script, says
+from tests.support.waiting import free_port, wait_until
+
+LINE = b'{"id":"1","index":"i"}\n'
+
+
+class Clock:
+    """Monotonic seconds that a test sets, and today."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    @staticmethod
+    def gmtime() -> None:
+        """Whatever `strftime` wants."""
+
+    @staticmethod
+    def strftime(_form: str, _moment: None) -> str:
+        return "2026-11-22T"
+
+
+class FakeNode:
+    """Fluent Bit's files; `failures` are raised by the next attempts to open."""
+
+    def __init__(self) -> None:
+        self.failures: list[SidecarError] = []
+        self.opened = threading.Event()
+
+    def open(self, *, starting: bool) -> None:  # noqa: ARG002 - as the node's
+        if self.failures:
+            raise self.failures.pop(0)
+        self.opened.set()
+
+
+class Shipping:
+    """A delivery to an OpenSearch."""
+
+    def __init__(self, folder: Path, url: str, clock: Clock, more: str = "") -> None:
+        self.config = loads(f"cluster: c1\nopensearch: {{url: {url}{more}}}\n")
+        self.clock = clock
+        self.registry = CollectorRegistry()
+        self.journal = Journal(folder / "events", cap=10**6)
+        self.client = connect(self.config)
+        self.node = FakeNode()
+        self.stopping = threading.Event()
+        metrics = EventMetrics(self.registry)
+        self.confirmer = Confirmer(
+            self.config, self.journal, Documents(self.client), metrics, grace=0, clock=clock.monotonic
+        )
+        self.delivery = Delivery(
+            self.config, self.client, self.journal, confirmer=self.confirmer, node=cast("Node", self.node),
+            metrics=metrics, registry=self.registry, stopping=self.stopping,
+        )  # fmt: skip
+
+    @contextmanager
+    def running(self, *names: str) -> Iterator[None]:
+        """Some of the parts, each in a thread as the agent runs them; they end within a second."""
+        parts = dict(self.delivery.parts)
+        threads = [threading.Thread(target=parts[name], name=name) for name in names or parts]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self.stopping.set()
+            for thread in threads:
+                thread.join(1)
+            assert [thread.name for thread in threads if thread.is_alive()] == []
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"sidecar_{name}", labels)
+
+
+Make = Callable[..., Shipping]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    clock = Clock()
+    monkeypatch.setattr(delivery_module, "time", SimpleNamespace(
+        monotonic=clock.monotonic, gmtime=clock.gmtime, strftime=clock.strftime
+    ))  # fmt: skip
+    monkeypatch.setattr(delivery_module, "_COMMIT_SECONDS", 0.005)
+    monkeypatch.setattr(delivery_module, "Backoff", lambda **_more: Backoff(first=0.01, most=0.01))
+    made: list[Shipping] = []
+
+    def make(search: FakeOpenSearch | None, more: str = "") -> Shipping:
+        url = search.url if search else f"http://127.0.0.1:{free_port()}"
+        made.append(Shipping(tmp_path, url, clock, more))
+        return made[-1]
+
+    yield make
+    for shipping in made:
+        shipping.client.close()
+        shipping.journal.close()
+
+
+@pytest.fixture
+def search() -> Iterator[FakeOpenSearch]:
+    with FakeOpenSearch() as server:
+        yield server
+
+
+# --- the parts
+
+
+def test_the_parts_bring_an_event_to_opensearch_once_the_templates_are_there(
+    make: Make, search: FakeOpenSearch
+) -> None:
+    shipping = make(search)
+    assert [name for name, _ in shipping.delivery.parts] == ["commit", "templates", "confirm"]
+    shipping.journal.append([LINE])
+    assert shipping.metric("templates_in_place") == 0
+    with shipping.running():
+        wait_until(lambda: search.documents, 4, "the event arrives")
+        assert shipping.node.opened.wait(4)
+    paths = [request.path for request in search.requests]
+    first_event, last_template = paths.index("/_mget"), max(
+        place for place, path in enumerate(paths) if "_template/" in path
+    )  # fmt: skip
+    assert last_template < first_event
+    assert search.documents == {("i", "1"): {"id": "1", "index": "i"}}
+    assert shipping.metric("templates_in_place") == 1
+    assert shipping.metric("apply_total", result="done") == 1
+    assert shipping.metric("fluent_bit_open_total", result="done") == 1
+
+
+def test_what_is_appended_is_committed_soon(make: Make, search: FakeOpenSearch) -> None:
+    shipping = make(search)
+    with shipping.running("commit"):
+        shipping.journal.append([LINE], position=Position("7", 1.0))
+        wait_until(lambda: shipping.journal.position, 4, "the position is on disk")
+
+
+def test_templates_are_tried_until_they_are_there_and_nothing_is_sent_before(
+    make: Make, search: FakeOpenSearch
+) -> None:
+    shipping = make(search)
+    search.script = [says(503, {})] * 3
+    shipping.journal.append([LINE])
+    with shipping.running():
+        wait_until(lambda: search.documents, 4, "the event arrives")
+    assert shipping.metric("apply_total", result="failed") == 3
+    assert [request.path for request in search.requests[:3] if "_template/" not in request.path] == []
+
+
+def test_confirmation_does_not_wait_for_a_fluent_bit_that_does_not_reload(make: Make, search: FakeOpenSearch) -> None:
+    shipping = make(search)
+    shipping.node.failures = [SidecarError("it does not reload")] * 10**6
+    shipping.journal.append([LINE])
+    with shipping.running():
+        wait_until(lambda: search.documents, 4, "the event arrives")
+        wait_until(lambda: (shipping.metric("fluent_bit_open_total", result="failed") or 0) > 2, 4, "it is tried again")
+        shipping.node.failures = []
+        assert shipping.node.opened.wait(4)
+
+
+def test_templates_that_somebody_else_manages_are_waited_for_and_not_touched(
+    make: Make, search: FakeOpenSearch
+) -> None:
+    shipping = make(search, ", manage: false")
+    shipping.journal.append([LINE])
+    with shipping.running():
+        wait_until(lambda: (shipping.metric("apply_total", result="failed") or 0) > 2, 4, "it looks again")
+        assert search.documents == {}
+        assert {request.method for request in search.requests} == {"GET"}
+        assert list(apply_templates(shipping.client, templates(shipping.config)))
+        wait_until(lambda: search.documents, 4, "the event arrives")
+
+
+# --- trouble
+
+
+@pytest.fixture
+def prepared(make: Make, search: FakeOpenSearch) -> Shipping:
+    """One whose templates are in place."""
+    shipping = make(search)
+    with shipping.running("templates"):
+        assert shipping.node.opened.wait(4)
+    shipping.stopping.clear()
+    return shipping
+
+
+def test_all_well_is_no_trouble_however_long(prepared: Shipping) -> None:
+    prepared.clock.now += 10**6
+    assert prepared.delivery.trouble() == ""
+    assert prepared.delivery.able()
+
+
+def test_a_journal_that_can_not_be_committed_is_trouble_after_10_seconds_and_until_it_can(
+    prepared: Shipping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = threading.Semaphore(0)
+
+    def fails() -> None:
+        tries.release()
+        raise JournalError("no disk")
+
+    monkeypatch.setattr(prepared.journal, "commit", fails)
+    with prepared.running("commit"):
+        for _ in range(3):
+            assert tries.acquire(timeout=4)
+        assert prepared.delivery.trouble() == ""
+        prepared.clock.now += 9.9
+        assert prepared.delivery.trouble() == ""
+        prepared.clock.now += 0.2
+        assert prepared.delivery.trouble() == "the journal can't be written"
+        assert not prepared.delivery.able()
+        monkeypatch.undo()
+        wait_until(lambda: prepared.delivery.trouble() == "", 4, "it can be written again")
+        assert prepared.delivery.able()
+
+
+def test_an_opensearch_that_takes_nothing_is_trouble_after_30_seconds_and_until_it_does(
+    prepared: Shipping, search: FakeOpenSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.events.confirm.Backoff", lambda **_more: Backoff(first=0.01, most=0.01))
+    search.script = [says(503, {})] * 10**6
+    prepared.journal.append([LINE])
+    with prepared.running("confirm"):
+        wait_until(lambda: len(search.script) < 10**6 - 3, 4, "it is tried")
+        prepared.clock.now += 29.9
+        assert prepared.delivery.trouble() == ""
+        prepared.clock.now += 0.2
+        assert prepared.delivery.trouble() == "OpenSearch takes nothing"
+        assert not prepared.delivery.able()
+        search.script = []
+        wait_until(lambda: prepared.delivery.trouble() == "", 4, "the event arrives")
+        assert search.documents
+        assert prepared.delivery.able()
+
+
+def test_without_templates_it_is_trouble_only_where_something_waits(make: Make) -> None:
+    shipping = make(None)
+    shipping.clock.now += 3600
+    assert shipping.delivery.trouble() == "", "a follower has nothing to deliver"
+    shipping.journal.append([LINE])
+    assert shipping.delivery.trouble() == "OpenSearch takes nothing"
+
+
+def test_without_templates_what_waits_is_told_by_the_metrics(make: Make) -> None:
+    shipping = make(None)
+    shipping.journal.append([LINE])
+    shipping.clock.now += 77
+    with shipping.running("confirm"):
+        wait_until(lambda: shipping.metric("events_oldest_unconfirmed_seconds") == 77, 4, "the wait is told")
+        assert shipping.metric("events_journal_bytes") == len(LINE)
+
+
+# --- able
+
+
+def test_one_without_templates_is_not_able_to_deliver(make: Make, search: FakeOpenSearch) -> None:
+    assert not make(search).delivery.able()
+
+
+@pytest.mark.parametrize("step", [says(503, {}), says(429, {}), says(401, {}), says(403, {}), says(200, b"<html>")])
+def test_whether_it_is_able_is_asked_anew_each_time(prepared: Shipping, search: FakeOpenSearch, step: Script) -> None:
+    assert prepared.delivery.able()
+    search.script = [step]
+    assert not prepared.delivery.able()
+    assert prepared.delivery.able()
+    body: Any = search.requests[-1].body
+    assert b'"eks-kubernetes-events-2026.11.22"' in body
