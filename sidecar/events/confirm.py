@@ -1,10 +1,10 @@
 """Confirmation: an event may be forgotten only when OpenSearch has it.
 
 Fluent Bit ships what is in the journal; this asks OpenSearch for the ids. What isn't there after a grace time is sent
-from here, and what OpenSearch refuses goes to the dead-letter index. Only then the journal moves on.
+from here, and what OpenSearch refuses goes to the dead-letter index. Only then the journal moves on. Documents of an
+index that takes none are set aside, so that they don't hold up the others.
 """
 
-import hashlib
 import logging
 import threading
 import time
@@ -13,13 +13,14 @@ from typing import Protocol
 
 from sidecar.config import Config
 from sidecar.errors import JournalError, OpenSearchError
-from sidecar.events.encode import encode
+from sidecar.events.aside import Aside, Held, unusable
+from sidecar.events.deadletter import dead_letter
 from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
-from sidecar.events.reader import Reader
+from sidecar.events.reader import Place, Reader
 from sidecar.kube.backoff import Backoff
 from sidecar.opensearch import Document, Outcome, Verdict
-from sidecar.render import fields
+from sidecar.opensearch.documents import Found, Presence
 from sidecar.render.indices import DEAD_LETTER
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,8 @@ GRACE_SECONDS = 10.0
 _MOST_SECONDS = 10.0
 """Between two attempts. Less than it takes another sidecar to take over from one that can't deliver."""
 _GONE_SECONDS = 60.0
-_BLOCKED_SECONDS = 300.0
 _CONFLICT = 409
+_MOST_NAMED = 5
 _POLL_SECONDS = 0.25
 _IDLE_SECONDS = 0.5
 
@@ -38,7 +39,7 @@ _IDLE_SECONDS = 0.5
 class Store(Protocol):
     """What confirmation needs of OpenSearch; `sidecar.opensearch.Documents` is one."""
 
-    def existing(self, keys: Sequence[tuple[str, str]]) -> list[bool]: ...  # noqa: D102 - see Documents
+    def look(self, keys: Sequence[tuple[str, str]]) -> list[Found]: ...  # noqa: D102 - see Documents
     def create(self, documents: Sequence[Document]) -> list[Outcome]: ...  # noqa: D102 - see Documents
 
 
@@ -72,12 +73,14 @@ class Confirmer:
         self._grace = grace
         self._clock = clock
         self._waiting: list[Document] = []
+        self._place: Place | None = None
         self._since = 0.0
+        self._absent = 0  # so many of those that wait are known not to be there
         self._tried = False  # whether what is there now may have come from here
         # Once a batch has come to nothing, Fluent Bit is taken for gone until something arrives by itself; now and then
         # it is given time again, since who does not wait never sees it arrive.
         self._gone_since: float | None = None
-        self._blocked_since: dict[str, float] = {}
+        self._aside = Aside(clock)
         self._failing_since: float | None = None
 
     @property
@@ -102,7 +105,7 @@ class Confirmer:
                 # Once is no news: the first question about a new day's index comes to nothing.
                 level = logging.WARNING if backoff.failures > 1 else logging.INFO
                 log.log(level, "events can't be confirmed, next attempt in %.1f s: %s", delay, error)
-            self._metrics.oldest_unconfirmed.set(self._clock() - self._since if self._waiting else 0)
+            self._metrics.oldest_unconfirmed.set(self._age())
             self._metrics.journal_bytes.set(self._journal.size)
             if delay > 0:
                 stop.wait(delay) if self._waiting or failed else self._wait_for_lines(stop, delay)
@@ -114,22 +117,38 @@ class Confirmer:
             OpenSearchError: Nothing could be told or done.
             JournalError: The journal can't be read.
         """
+        self._retry()
         if not self._waiting:
+            self._check_room()
             batch = self._reader.next()
             self._metrics.unreadable.inc(batch.unreadable)
             if batch.unreadable:
                 log.warning("%d lines of the journal are no events; they are passed over", batch.unreadable)
             if not batch.documents:
-                self._reader.done()
-                return 0.0 if batch.unreadable else _IDLE_SECONDS
+                return self._done(0.0 if batch.unreadable else _IDLE_SECONDS)
             self._waiting, self._since, self._tried = batch.documents, self._clock(), False
+            self._place = self._reader.place
         self._drop_existing()
         if self._waiting and self._clock() - self._since >= self._patience:
             self._send_missing()
-        if self._waiting:
-            return _POLL_SECONDS
-        self._reader.done()
-        return 0.0
+        return _POLL_SECONDS if self._waiting else self._done(0.0)
+
+    def _done(self, delay: float) -> float:
+        """The batch is done with, but for what is set aside; where nothing takes any of that, the link is down."""
+        self._reader.done(self._aside.place)
+        outcome = self._aside.outage
+        if outcome is not None:
+            raise _nothing_taken(outcome)
+        return delay
+
+    def _check_room(self) -> None:
+        if self._aside.full:
+            raise OpenSearchError(f"{len(self._aside)} events wait for indices of OpenSearch that take none now")
+
+    def _age(self) -> float:
+        since = [self._since] if self._waiting else []
+        since += [] if self._aside.since is None else [self._aside.since]
+        return self._clock() - min(since) if since else 0.0
 
     @property
     def _patience(self) -> float:
@@ -138,48 +157,80 @@ class Confirmer:
         return self._grace
 
     def _drop_existing(self) -> None:
-        flags = self._store.existing([(document.index, document.id) for document in self._waiting])
-        there = sum(flags)
-        self._waiting = [document for document, found in zip(self._waiting, flags, strict=True) if not found]
-        self._metrics.confirmed.inc(there)
+        found = self._store.look([(document.index, document.id) for document in self._waiting])
+        pairs = list(zip(self._waiting, found, strict=True))
+        there = [document.index for document, item in pairs if item.presence is Presence.THERE]
+        self._aside.found(there)
+        self._metrics.confirmed.inc(len(there))
         if there and self._gone_since is not None and not self._tried:
             log.info("events arrive through Fluent Bit again")
             self._gone_since = None
+        missing = [(document, item) for document, item in pairs if item.presence is not Presence.THERE]
+        # Neither Fluent Bit nor this gets anything into an index that is of no use: no time is lost with it.
+        useless = [document for document, _ in missing if self._aside.troubled(document.index)]
+        unfit = {id(document) for document in self._set_aside(useless)}
+        left = [
+            (document, item)
+            for document, item in missing
+            if id(document) in unfit or not self._aside.troubled(document.index)
+        ]
+        self._waiting = [document for document, _ in left]
+        self._absent = sum(item.presence is Presence.ABSENT for _, item in left)
 
     def _send_missing(self) -> None:
-        missing = self._waiting
-        if self._patience > 0 and not self._tried:
+        if self._patience > 0 and not self._tried and self._absent:
             log.warning(
-                "%d events did not arrive through Fluent Bit within %.0f s; sending them", len(missing), self._grace
+                "%d events did not arrive through Fluent Bit within %.0f s; sending them", self._absent, self._grace
             )
             self._gone_since = self._clock()
         self._tried = True
-        outcomes = self._store.create(missing)
-        refused, waiting, stored = [], [], 0
-        for document, outcome in zip(missing, outcomes, strict=True):
-            if outcome.verdict is Verdict.STORED:
-                stored += 1
-                self._blocked_since.pop(document.index, None)
-            elif outcome.verdict is Verdict.REFUSED or self._blocked_for_long(document, outcome):
-                refused.append((document, outcome))
-            else:
-                waiting.append((document, outcome))
-        self._metrics.confirmed.inc(stored)
-        self._metrics.resent.inc(stored)
-        unburied = self._bury(refused)
-        self._waiting = [document for document, _ in waiting] + unburied
-        if waiting:
-            _, later = waiting[0]
-            raise OpenSearchError(f"OpenSearch takes no events now: {later.status} {later.type}: {later.reason}")
+        later, unburied = self._send(self._waiting)
+        unfit = self._set_aside([document for document, outcome in later if unusable(outcome)])
+        busy = [(document, outcome) for document, outcome in later if not unusable(outcome)]
+        self._waiting = [document for document, _ in busy] + unfit + unburied
+        if busy:
+            raise _nothing_taken(busy[0][1])
         if unburied:
             raise OpenSearchError(f"{len(unburied)} refused events can't be kept in {DEAD_LETTER} now")
+        if unfit:
+            self._check_room()
 
-    def _blocked_for_long(self, document: Document, outcome: Outcome) -> bool:
-        """Whether one index has been read-only for so long that its documents must not hold up all others."""
-        if outcome.type != "cluster_block_exception":
-            return False
-        since = self._blocked_since.setdefault(document.index, self._clock())
-        return self._clock() - since >= _BLOCKED_SECONDS
+    def _set_aside(self, documents: list[Document]) -> list[Document]:
+        """Set documents of the batch aside; those for which there is no room come back."""
+        if not documents or self._place is None:
+            return documents
+        if not len(self._aside):
+            names = ", ".join(sorted({document.index for document in documents})[:_MOST_NAMED])
+            log.warning("OpenSearch takes no events for %s now; they are set aside", names)
+        return self._aside.put(documents, self._place, self._since)
+
+    def _retry(self) -> None:
+        """Try again what is set aside, now and then."""
+        tried = self._aside.due()
+        if not tried:
+            return
+        later, unburied = self._send([held.document for held in tried])
+        left = {id(document) for document, _ in later} | {id(document) for document in unburied}
+        done: list[Held] = [held for held in tried if id(held.document) not in left]
+        self._aside.drop(done)
+        if not left:
+            self._aside.soon()
+
+    def _send(self, documents: list[Document]) -> tuple[list[tuple[Document, Outcome]], list[Document]]:
+        """Create documents: what is for later, and what was refused and could not be kept."""
+        outcomes = self._store.create(documents)
+        self._aside.observe(documents, outcomes)
+        refused, later, stored = [], [], 0
+        for document, outcome in zip(documents, outcomes, strict=True):
+            if outcome.verdict is Verdict.STORED:
+                stored += 1
+            elif outcome.verdict is Verdict.REFUSED or self._aside.gives_up(document.index, outcome):
+                refused.append((document, outcome))
+            else:
+                later.append((document, outcome))
+        self._metrics.confirmed.inc(stored)
+        self._metrics.resent.inc(stored)
+        return later, self._bury(refused)
 
     def _bury(self, refused: list[tuple[Document, Outcome]]) -> list[Document]:
         """Write dead letters; the documents for which that failed, which stay waiting."""
@@ -202,17 +253,5 @@ class Confirmer:
             self._journal.wait_for_lines(seconds)
 
 
-def dead_letter(document: Document, outcome: Outcome, *, cluster: str) -> Document:
-    """The dead letter of a refused document: the original as text, OpenSearch's reason, and where it was to go."""
-    source = document.source.rstrip(b"\n").decode(errors="replace")
-    letter = {
-        fields.TIMESTAMP: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        fields.ID: document.id,
-        fields.CLUSTER: cluster,
-        "target": {"index": document.index},
-        "error": {"status": outcome.status, "type": outcome.type, "reason": outcome.reason},
-        "document": source,
-    }
-    # Of index and id: the same Event may be refused by several indices.
-    key = hashlib.sha256(f"{document.index}/{document.id}".encode()).hexdigest()
-    return Document(DEAD_LETTER, key, encode(letter))
+def _nothing_taken(outcome: Outcome) -> OpenSearchError:
+    return OpenSearchError(f"OpenSearch takes no events now: {outcome.status} {outcome.type}: {outcome.reason}")

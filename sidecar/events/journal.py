@@ -5,24 +5,18 @@ of it is confirmed. Its name never comes again. After a crash every segment that
 line included: what it was to hold comes again, because the position was not moved past it, and goes to a new one.
 """
 
-import fcntl
-import os
-import re
 import threading
-import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
-import orjson
-
 from sidecar.errors import JournalError
+from sidecar.events.folder import Closed, Lock, failed, files, next_name, read_position, remove, size_of, write_position
 from sidecar.events.following import Position
 from sidecar.events.marks import Marks
-from sidecar.events.segment import FILE_MODE, Segment, make_folder, same_file
+from sidecar.events.segment import Segment, make_folder
 
-_NAME = re.compile(r"\d{16}\.jsonl\Z")
-_POSITION = "position.json"
-_LOCK = "lock"
+_HINT = "leave that folder alone, and check its disk"
 SEGMENT_BYTES = 16 * 1024 * 1024
 
 
@@ -45,18 +39,21 @@ class Journal:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._appended = threading.Event()
-        self._position = _read_position(folder / _POSITION)
+        self._position = read_position(folder / "position.json")
         self._pending: Position | None = None
         self._marks = Marks()
-        self._torn = self._dirty = self._removed = False
+        self._torn = self._dirty = self._lost = False
+        self._open: frozenset[Path] = frozenset()
+        self._newest = 0
         try:
             make_folder(folder)
-            self._owner = _own(folder / _LOCK)
-            self._old = sum(path.stat().st_size for path in self.segments())
+            self._owner = Lock(folder / "lock")
+            self._closed = Closed({path: size_of(path) for path in self.segments()})
+            self._old = self._closed.size
             # The next segment is there before it is needed, so that Fluent Bit has found it by then.
             self._active, self._next = self._create(), self._create()
         except OSError as error:
-            raise _failed(folder, error) from error
+            raise failed(folder, error) from error
 
     @property
     def position(self) -> Position | None:
@@ -74,15 +71,13 @@ class Journal:
         return self._old + self._active.size
 
     def segments(self) -> list[Path]:
-        """All segments, oldest first."""
-        try:
-            return sorted(path for path in self._folder.iterdir() if _NAME.match(path.name))
-        except OSError as error:
-            raise _failed(self._folder, error) from error
+        """All segments, oldest first; the open ones come last, whatever names others have brought."""
+        opened = self._open
+        return sorted(files(self._folder), key=lambda path: (path in opened, path))
 
     def is_open(self, segment: Path) -> bool:
         """Whether more may be appended to a segment."""
-        return segment in {self._active.path, self._next.path}
+        return segment in self._open
 
     def append(
         self, lines: Iterable[bytes], *, position: Position | None = None, stop: Callable[[], bool] = lambda: False
@@ -101,19 +96,21 @@ class Journal:
         """
         data = b"".join(lines)
         with self._lock:
-            if self._removed:
-                self._removed = False
-                raise JournalError("journal: what went with a removed segment is read again")
             try:
-                while self.size + len(data) > self._cap and self.size:
+                while self.size + len(data) > self._cap and self.size and not self._lost:
                     if stop():
                         return False
                     if self._active.size:
                         self._roll()  # only a closed segment can be deleted
                     self._room.wait(0.2)
+                if self._lost:
+                    self._lost = False
+                    raise JournalError("journal: what was lost with a segment is read again")
                 self._write(data)
             except OSError as error:
-                raise _failed(self._folder, error) from error
+                if self._active.spoiled:
+                    self._forget()
+                raise failed(self._folder, error) from error
             if position is not None:
                 self._pending = position
                 self._marks.set(self._active.path, self._active.size, position)
@@ -124,39 +121,74 @@ class Journal:
 
     def commit(self) -> None:
         """Make what was appended safe from a crash of the machine, then move the position."""
+        self.check()
         with self._lock:
             if not self._dirty:
                 return
             active, pending = self._active, self._pending
             self._pending, self._dirty = None, False
         try:
-            if active.is_gone():
-                self._begin_anew(active)
             active.sync()
-            if pending is not None:
-                _write_position(self._folder / _POSITION, pending)
-                self._position = pending
+            lost = "was removed while it was written to" if active.is_lost() else ""
         except OSError as error:
-            with self._lock:
-                self._dirty = True
-                if self._pending is None:
-                    self._pending = pending
-            raise _failed(self._folder, error) from error
+            lost = f"could not be made safe: {error.strerror}"
+        if lost:
+            self._begin_anew(active)
+            raise JournalError(f"journal: {active.path} {lost}", hint=_HINT)
+        if pending is None:
+            return
+        try:
+            write_position(self._folder / "position.json", pending)
+            self._position = pending
+        except OSError as error:
+            self._keep(pending)
+            raise failed(self._folder, error) from error
 
-    def _begin_anew(self, gone: Segment) -> None:
-        """Somebody removed the file that is written to; what is in it is lost, so the position must not move."""
+    def _keep(self, pending: Position) -> None:
+        """It could not be written: the next commit does, unless a newer one came or its lines were lost meanwhile."""
         with self._lock:
-            make_folder(self._folder)
-            if not same_file(self._owner, self._folder / _LOCK):  # the lock went with its folder
-                before, self._owner = self._owner, _own(self._folder / _LOCK)
-                os.close(before)
-            while self._active.is_gone():  # the one made ahead may have gone too
-                self._roll()
-            self._removed = True
-            self._pending = None
-            self._marks.drop()
-        text = f"journal: {gone.path} was removed while it was written to"
-        raise JournalError(text, hint="leave that folder alone")
+            self._dirty = True
+            if not self._lost:
+                self._pending = self._pending or pending
+
+    def check(self) -> None:
+        """Notice what others did to closed segments of which not all is confirmed; what is lost is read again.
+
+        Raises:
+            JournalError: One was removed or cut; raised once.
+        """
+        with self._lock:
+            lost = self._closed.take_lost()
+            if not lost:
+                return
+            self._forget()
+            self._count()
+        raise JournalError(f"journal: {lost[0]} was removed or cut before all of it was confirmed", hint=_HINT)
+
+    def _begin_anew(self, lost: Segment) -> None:
+        """What is in the file that was written to is lost, so the position must not move."""
+        with self._lock:
+            self._forget()
+            self._dirty = True
+            try:
+                make_folder(self._folder)
+                self._owner.renew()
+                while self._active.is_lost():  # the one made ahead may have gone too
+                    self._roll()
+                self._closed.drop(lost.path)
+                self._count()
+            except OSError as error:
+                raise failed(self._folder, error) from error
+
+    def _forget(self) -> None:
+        """Lines are lost: no position may move past them, and the next append tells who reads it all again."""
+        self._lost = True
+        self._pending = None
+        self._marks.drop()
+
+    def _count(self) -> None:
+        self._old = sum(max(size_of(path), 0) for path in self.segments() if not self.is_open(path))
+        self._room.notify_all()
 
     def forget_positions(self) -> None:
         """`confirmed` is to be of what comes from now on: somebody else went on meanwhile, and further."""
@@ -166,7 +198,9 @@ class Journal:
     def reached(self, segment: Path, offset: int) -> None:
         """All lines of earlier segments, and of this one up to `offset`, are confirmed."""
         with self._lock:
-            self._marks.reached(segment, offset)
+            self._closed.reached(segment, offset)
+            if segment <= self._next.path:  # a file of others, named for the future, is before none of ours
+                self._marks.reached(segment, offset)
 
     def wait_for_lines(self, seconds: float) -> bool:
         """Wait until something is appended; True if it was."""
@@ -176,29 +210,32 @@ class Journal:
 
     def delete(self, segment: Path) -> None:
         """Delete a segment that nobody needs any more, and wake who waits for room."""
-        try:
-            segment.unlink(missing_ok=True)
-            with self._lock:
-                # Counted anew: somebody else may have deleted one.
-                self._old = sum(path.stat().st_size for path in self.segments() if not self.is_open(path))
-                self._room.notify_all()
-        except OSError as error:
-            raise _failed(segment, error) from error
+        with self._lock:
+            self._closed.drop(segment)
+        remove(segment)
+        with self._lock:
+            self._count()  # anew: somebody else may have deleted one
 
     def close(self) -> None:
         """Commit, and close the files; empty segments are removed."""
         try:
-            self.commit()
-            for segment in (self._active, self._next):
-                segment.close()
-                if not segment.size:
-                    segment.path.unlink(missing_ok=True)
+            with ExitStack() as stack:  # each is done whatever comes of the others
+                stack.callback(self._owner.release)
+                stack.callback(self._end)
+                self.commit()
+        except OSError as error:
+            raise failed(self._folder, error) from error
+
+    def _end(self) -> None:
+        try:
+            self._active.end()
         finally:
-            os.close(self._owner)
+            self._next.end()
 
     def _write(self, data: bytes) -> None:
         # After a write that failed half-way (a full disk) the torn line stays, and what follows goes elsewhere.
-        if self._torn or (self._active.size and self._active.size + len(data) > self._segment_bytes):
+        full = self._active.size and self._active.size + len(data) > self._segment_bytes
+        if self._torn or self._active.spoiled or full:
             self._roll()
         before = self._active.size
         try:
@@ -209,48 +246,19 @@ class Journal:
 
     def _roll(self) -> None:
         # What may fail comes first, so that it can be repeated.
-        self._active.sync()
+        if not self._active.spoiled:
+            self._active.sync()
         fresh = self._create()
         closed, self._active, self._next = self._active, self._next, fresh
+        self._open = frozenset({self._active.path, self._next.path})
         self._old += closed.size
+        if not closed.spoiled:
+            self._closed.add(closed.path, closed.size)
         self._torn = False
         closed.close()
 
     def _create(self) -> Segment:
-        newest = max((int(path.stem) for path in self.segments()), default=0)
-        # Never a name that was there before, even if the clock was set back while the folder was empty.
-        return Segment(self._folder / f"{max(time.time_ns() // 1000, newest + 1):016d}.jsonl")
-
-
-def _own(path: Path) -> int:
-    """Lock a file for as long as this process lives: two sidecars would take each other's open segments for closed."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise JournalError(
-            f"journal: another sidecar uses {path.parent}", hint="stop it, or give this one a paths.state of its own"
-        ) from None
-    return handle
-
-
-def _write_position(path: Path, position: Position) -> None:
-    fresh = path.with_suffix(".new")
-    with open(fresh, "wb", opener=lambda name, flags: os.open(name, flags, FILE_MODE)) as stream:
-        stream.write(orjson.dumps({"resourceVersion": position.resource_version, "time": position.time}))
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
-
-
-def _read_position(path: Path) -> Position | None:
-    try:
-        found = orjson.loads(path.read_bytes())
-        return Position(str(found["resourceVersion"]), float(found["time"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # none, or none that can be read: a list of everything serves as well
-
-
-def _failed(path: Path, error: OSError) -> JournalError:
-    return JournalError(f"journal: {path}: {error.strerror}", hint="check space, owner and mode of paths.state")
+        self._newest = next_name({int(path.stem) for path in self.segments()}, self._newest)
+        path = self._folder / f"{self._newest:016d}.jsonl"
+        self._open |= {path}  # before it is there: who sees it must not take it for closed
+        return Segment(path)

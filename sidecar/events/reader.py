@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -15,6 +16,14 @@ _INDEX = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}\Z")
 _MAX_ID = 512
 """Bytes; OpenSearch refuses the whole request for a longer id."""
 _READ_BYTES = 4 * 1024 * 1024
+
+
+class Place(NamedTuple):
+    """Before a line: in the `turn`th segment that was read, at `offset`. An earlier place is less."""
+
+    turn: int
+    segment: Path
+    offset: int
 
 
 @dataclass(frozen=True)
@@ -31,22 +40,32 @@ class Reader:
     def __init__(self, journal: Journal, *, lines: int = 1000) -> None:
         self._journal = journal
         self._lines = lines
+        self._turn = 0
         self._segment: Path | None = None
         self._offset = 0
         self._ahead = 0
+        # Gone past, and not deleted yet. What is kept holds up all that comes after it.
+        self._behind: list[tuple[int, Path]] = []
+        self._kept: Place | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Before the last batch; None before the first."""
+        return None if self._segment is None else Place(self._turn, self._segment, self._offset)
 
     def next(self) -> Batch:
         """The next lines, up to as many as one batch holds; an empty batch where there are none yet.
 
         Raises:
-            JournalError: A segment can't be read.
+            JournalError: A segment can't be read; or lines are lost, which is said once and read again.
         """
-        for segment in self._journal.segments():
-            if self._segment is None or segment > self._segment:
-                self._finish()
-                self._segment, self._offset = segment, 0
-            elif segment < self._segment:
-                continue
+        self._journal.check()
+        past = {segment for _, segment in self._behind}
+        segments = [segment for segment in self._journal.segments() if segment not in past]
+        for segment in sorted(segments, key=lambda segment: segment != self._segment):  # to its end first
+            if segment != self._segment:
+                self._leave()
+                self._turn, self._segment, self._offset = self._turn + 1, segment, 0
             # Asked before reading: what is appended in between is seen by the next call.
             growing = self._journal.is_open(segment)
             batch = self._read(segment)
@@ -54,16 +73,30 @@ class Reader:
                 return batch
         return Batch([], 0)
 
-    def done(self) -> None:
-        """The last batch is safe; go past it, and delete what lies behind."""
+    def done(self, kept: Place | None = None) -> None:
+        """The last batch is safe; go past it, and delete what lies behind.
+
+        Args:
+            kept: What comes after this place, and was set aside, is not safe yet.
+        """
         self._offset += self._ahead
         self._ahead = 0
-        if self._segment is not None:
-            self._journal.reached(self._segment, self._offset)
+        self._kept = kept
+        if (here := self.place) is not None:
+            safe = here if kept is None else min(here, kept)
+            self._journal.reached(safe.segment, safe.offset)
+        self._delete()
 
-    def _finish(self) -> None:
+    def _leave(self) -> None:
+        self._journal.check()  # before what was cut meanwhile is taken for its end
         if self._segment is not None and not self._journal.is_open(self._segment):
-            self._journal.delete(self._segment)
+            self._behind.append((self._turn, self._segment))
+        self._delete()
+
+    def _delete(self) -> None:
+        while self._behind and (self._kept is None or self._behind[0][0] < self._kept.turn):
+            self._journal.delete(self._behind[0][1])
+            del self._behind[0]
 
     def _read(self, segment: Path) -> Batch:
         try:

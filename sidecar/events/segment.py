@@ -1,5 +1,6 @@
 """A file of the journal that only grows, and what makes files and folders safe from a crash."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -9,11 +10,18 @@ FILE_MODE, FOLDER_MODE = 0o640, 0o2770
 
 
 class Segment:
-    """An open file that only grows."""
+    """An open file that only grows.
+
+    Attributes:
+        size: What was written.
+        spoiled: Whether a sync failed: the system may have dropped what it could not write, and a later sync that
+            succeeds says nothing of that.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
+        self.spoiled = False
         self._lock = threading.Lock()
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
         os.fchmod(self._file, FILE_MODE)
@@ -27,24 +35,39 @@ class Segment:
             self.size += done
             view = view[done:]
 
-    def is_gone(self) -> bool:
-        """Whether somebody removed the file, or put another in its place."""
+    def is_lost(self) -> bool:
+        """Whether somebody removed the file, or put another in its place, or it is spoiled."""
         with self._lock:
-            return self._file >= 0 and not same_file(self._file, self.path)
+            return self.spoiled or (self._file >= 0 and not same_file(self._file, self.path))
 
     def sync(self) -> None:
-        """Make what was written safe from a crash of the machine."""
+        """Make what was written safe from a crash of the machine.
+
+        Raises:
+            OSError: It isn't safe, and never will be.
+        """
         with self._lock:
+            if self.spoiled:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
             if self._file >= 0:
-                os.fdatasync(self._file)
+                try:
+                    os.fdatasync(self._file)
+                except OSError:
+                    self.spoiled = True
+                    raise
 
     def close(self) -> None:
-        """Sync and close; a second time does nothing."""
-        self.sync()
+        """Close without a sync; a second time does nothing."""
         with self._lock:
-            if self._file >= 0:
-                os.close(self._file)
-            self._file = -1
+            file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def end(self) -> None:
+        """Close, and remove the file if it is empty."""
+        self.close()
+        if not self.size:
+            self.path.unlink(missing_ok=True)
 
 
 def same_file(handle: int, path: Path) -> bool:

@@ -17,10 +17,14 @@ MAX_REQUEST_BYTES = 5 * 1024 * 1024
 """Half of what small Amazon domains take."""
 _CREATED, _CONFLICT, _BAD_REQUEST, _TOO_LARGE = 201, 409, 400, 413
 
-
-_NO_INDEX = frozenset({"index_not_found_exception", "index_closed_exception"})
+_NO_INDEX = "index_not_found_exception"
+_SOUND = frozenset({"validation_exception", "index_closed_exception"})
+"""Of a 400: a cluster at its limit of shards, and a closed index, say nothing against the document."""
+_NO_TARGET = "no write index is defined for alias"
 # What is asked of an answer: the rest is twice to ten times as much.
 _FOUND = "docs.found,docs.error.type,docs.error.reason"
+_TIMEOUT = "5s"
+"""For a shard that isn't there. It would be a minute, longer than the client waits for the whole answer."""
 _OUTCOME = "items.*.status,items.*.error.type,items.*.error.reason"
 
 
@@ -44,6 +48,24 @@ class Verdict(Enum):
     """Not now: overload, a block, a missing permission."""
 
 
+class Presence(Enum):
+    """What is known of a document."""
+
+    THERE = "there"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+    """Its index can't tell."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look-up said, with OpenSearch's own reason where it can't tell."""
+
+    presence: Presence
+    type: str = ""
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A verdict with OpenSearch's own reason."""
@@ -61,16 +83,27 @@ class Documents:
         self._client = client
 
     def existing(self, keys: Sequence[tuple[str, str]]) -> list[bool]:
-        """Whether each (index, id) is there; realtime, so that an unrefreshed document counts.
+        """Whether each (index, id) is known to be there; False also where its index can't tell.
 
         Raises:
-            OpenSearchError: It can't be told.
+            OpenSearchError: Nothing can be told of any of them.
+        """
+        found = self.look(keys)
+        if found and all(item.presence is Presence.UNKNOWN for item in found):
+            raise OpenSearchUnavailable(f"OpenSearch: _mget failed: {found[0].type}: {found[0].reason}")
+        return [item.presence is Presence.THERE for item in found]
+
+    def look(self, keys: Sequence[tuple[str, str]]) -> list[Found]:
+        """What is known of each (index, id); realtime, so that an unrefreshed document counts.
+
+        Raises:
+            OpenSearchError: The request failed.
         """
         if not keys:
             return []
         body = orjson.dumps({"docs": [{"_index": index, "_id": key, "_source": False} for index, key in keys]})
         answer = self._client.request("POST", "/_mget", body, params={"filter_path": _FOUND})
-        return found_flags(answer, len(keys))
+        return found_of(answer, len(keys))
 
     def create(self, documents: Sequence[Document]) -> list[Outcome]:
         """Create documents; an outcome for each, in order.
@@ -85,7 +118,8 @@ class Documents:
 
     def _create(self, batch: Sequence[Document]) -> list[Outcome]:
         try:
-            answer = self._client.request("POST", "/_bulk", bulk_body(batch), params={"filter_path": _OUTCOME})
+            params = {"filter_path": _OUTCOME, "timeout": _TIMEOUT}
+            answer = self._client.request("POST", "/_bulk", bulk_body(batch), params=params)
         except RefusedError as error:
             if error.status != _TOO_LARGE:
                 raise
@@ -118,27 +152,16 @@ def batches(documents: Sequence[Document], limit: int) -> Iterator[Sequence[Docu
         yield documents[start:]
 
 
-def found_flags(answer: Any, count: int) -> list[bool]:
-    """The `found` of each item of an `_mget` answer.
+def found_of(answer: Any, count: int) -> list[Found]:
+    """What each item of an `_mget` answer says.
 
     Raises:
-        OpenSearchUnavailable: The answer isn't one for `count` items, or a shard failed.
+        OpenSearchUnavailable: The answer isn't one for `count` items.
     """
     items = answer.get("docs") if isinstance(answer, Mapping) else None
     if not isinstance(items, list) or len(items) != count:
         raise OpenSearchUnavailable(f"OpenSearch: an _mget of {count} ids was answered without them")
-    flags = []
-    for item in items:
-        if not isinstance(item, Mapping):
-            raise OpenSearchUnavailable(f"OpenSearch: _mget answered {item!r} for a document")
-        error = item.get("error")
-        kind, reason = _kind_and_reason(error)
-        # No index yet, or one that is closed: nothing can be found in it, and a create tells more. Anything else (a
-        # shard that isn't there) says nothing about the document.
-        if error is not None and kind not in _NO_INDEX:
-            raise OpenSearchUnavailable(f"OpenSearch: _mget failed: {kind}: {reason}")
-        flags.append(error is None and item.get("found") is True)
-    return flags
+    return [_found(item) for item in items]
 
 
 def outcomes_of(answer: Any, count: int) -> list[Outcome]:
@@ -159,6 +182,16 @@ def _kind_and_reason(error: Any) -> tuple[str, str]:
     return "", "" if error is None else str(error)
 
 
+def _found(item: Any) -> Found:
+    if not isinstance(item, Mapping):
+        return Found(Presence.UNKNOWN, "", f"not an answer: {item}")
+    error = item.get("error")
+    kind, reason = _kind_and_reason(error)
+    if error is not None and kind != _NO_INDEX:  # a shard that isn't there says nothing about the document
+        return Found(Presence.UNKNOWN, kind, reason)
+    return Found(Presence.THERE if error is None and item.get("found") is True else Presence.ABSENT)
+
+
 def _outcome(item: Any) -> Outcome:
     if not isinstance(item, Mapping) or not isinstance(item.get("status"), int):
         return Outcome(Verdict.LATER, 0, "", f"not an answer: {item}")
@@ -166,7 +199,7 @@ def _outcome(item: Any) -> Outcome:
     kind, reason = _kind_and_reason(item.get("error"))
     if status in {200, _CREATED, _CONFLICT}:
         return Outcome(Verdict.STORED, status)
-    # A cluster at its limit of shards answers 400 with a validation_exception: it is full, the document is sound.
-    if status in {_BAD_REQUEST, _TOO_LARGE} and kind != "validation_exception":
+    sound = kind in _SOUND or reason.startswith(_NO_TARGET)
+    if status in {_BAD_REQUEST, _TOO_LARGE} and not sound:
         return Outcome(Verdict.REFUSED, status, kind, reason)
     return Outcome(Verdict.LATER, status, kind, reason)

@@ -16,10 +16,14 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.config import loads
 from sidecar.errors import JournalError, OpenSearchError, OpenSearchUnavailable
-from sidecar.events.confirm import Confirmer, dead_letter
-from sidecar.events.journal import Journal
+from sidecar.events import aside
+from sidecar.events.confirm import Confirmer
+from sidecar.events.deadletter import dead_letter
+from sidecar.events.following import Position
+from sidecar.events.journal import SEGMENT_BYTES, Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.opensearch import Document, Outcome, Verdict
+from sidecar.opensearch.documents import Found, Presence
 from sidecar.render.indices import DEAD_LETTER
 from tests.support.waiting import wait_until
 
@@ -35,6 +39,7 @@ class FakeStore:
         self.documents: dict[tuple[str, str], bytes] = {}
         self.answer: Callable[[Document], Outcome] = lambda _document: STORED
         self.down: OpenSearchError | None = None
+        self.dark: set[str] = set()  # indices that can't tell
         self.looked = self.created = 0
 
     def ship(self, *keys: str) -> None:
@@ -42,11 +47,16 @@ class FakeStore:
         for key in keys:
             self.documents["i", key] = b""
 
-    def existing(self, keys: Sequence[tuple[str, str]]) -> list[bool]:
+    def look(self, keys: Sequence[tuple[str, str]]) -> list[Found]:
         self.looked += 1
         if self.down:
             raise self.down
-        return [key in self.documents for key in keys]
+        return [self._look(key) for key in keys]
+
+    def _look(self, key: tuple[str, str]) -> Found:
+        if key[0] in self.dark:
+            return Found(Presence.UNKNOWN, "no_shard_available_action_exception", "red")
+        return Found(Presence.THERE if key in self.documents else Presence.ABSENT)
 
     def create(self, documents: Sequence[Document]) -> list[Outcome]:
         self.created += 1
@@ -68,9 +78,9 @@ class FakeStore:
 class Way:
     """A journal, a store, a clock, and the confirmer between them."""
 
-    def __init__(self, folder: Path, *, grace: float = 10) -> None:
+    def __init__(self, folder: Path, *, grace: float = 10, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.registry = CollectorRegistry()
-        self.journal = Journal(folder, cap=10**6)
+        self.journal = Journal(folder, cap=10**6, segment_bytes=segment_bytes)
         self.store = FakeStore()
         self.now = 1000.0
         self.confirmer = Confirmer(
@@ -250,21 +260,229 @@ def test_what_can_not_be_buried_stays_and_the_store_is_not_hammered(way: Way, ou
     assert way.store.ids(DEAD_LETTER) == ["1"]
 
 
-def test_an_index_that_stays_read_only_holds_up_the_others_for_a_while_only(way: Way) -> None:
-    block = Outcome(Verdict.LATER, 403, "cluster_block_exception", "index [old] blocked")
-    way.journal.append([b'{"id":"1","index":"old"}\n', b'{"id":"2","index":"i"}\n'])
-    way.store.answer = lambda document: block if document.index == "old" else STORED
+BLOCK = Outcome(Verdict.LATER, 403, "cluster_block_exception", "index [old] blocked")
+RED = Outcome(Verdict.LATER, 503, "unavailable_shards_exception", "[old][0] primary shard is not active")
+CLOSED = Outcome(Verdict.LATER, 400, "index_closed_exception", "closed")
+FULL = Outcome(Verdict.LATER, 429, "cluster_block_exception", "flood-stage")
+
+
+def put(way: Way, key: str, index: str, position: int = 0) -> None:
+    place = Position(str(position), 0.0) if position else None
+    way.journal.append([orjson.dumps({"id": key, "index": index}) + b"\n"], position=place)
+
+
+def confirmed(way: Way) -> int:
+    """The number of the position that is confirmed; 0 where none is."""
+    position = way.journal.confirmed
+    return int(position.resource_version) if position else 0
+
+
+def pass_seconds(way: Way, seconds: int, every: int = 5) -> None:
+    """Let time pass, with a step now and then; whether OpenSearch takes anything does not matter."""
+    for _ in range(seconds // every):
+        way.now += every
+        with suppress(OpenSearchError):
+            way.step()
+
+
+@pytest.mark.parametrize("outcome", [BLOCK, RED, CLOSED], ids=["blocked", "red", "closed"])
+def test_an_index_of_no_use_holds_up_no_other_and_waits_for_five_minutes_only(tmp_path: Path, outcome: Outcome) -> None:
+    way = Way(tmp_path, grace=0)
+    way.store.answer = lambda document: outcome if document.index == "old" else STORED
+    way.store.dark = set() if outcome is BLOCK else {"old"}
+    put(way, "1", "old", 1)
+    put(way, "2", "i", 2)
+    assert way.step() == 0
+    assert way.store.ids() == ["2"], "the same batch"
+    put(way, "3", "i", 3)
+    assert way.step() == 0
+    assert way.store.ids() == ["2", "3"], "later batches"
+    assert confirmed(way) == 0, "not past what is set aside"
+    pass_seconds(way, 295)
+    assert way.store.ids(DEAD_LETTER) == []
+    pass_seconds(way, 30)
+    assert way.store.ids(DEAD_LETTER) == ["1"]
+    assert confirmed(way) == 3
+    letter = orjson.loads(next(source for (index, _), source in way.store.documents.items() if index == DEAD_LETTER))
+    assert letter["error"] == {"status": outcome.status, "type": outcome.type, "reason": outcome.reason}
+    put(way, "4", "old", 4)
+    pass_seconds(way, 30)
+    assert way.store.ids(DEAD_LETTER) == ["1", "4"], "while it lasts nothing waits for it again"
+    way.journal.close()
+
+
+def test_an_index_that_comes_back_gets_what_was_set_aside(tmp_path: Path) -> None:
+    way = Way(tmp_path, grace=0)
+    way.store.answer = lambda document: RED if document.index == "old" else STORED
+    for number in range(5):
+        put(way, str(number), "old")
+    put(way, "9", "i", 9)
+    assert way.step() == 0
+    pass_seconds(way, 100)
+    way.store.answer = lambda _document: STORED
+    pass_seconds(way, 45)
+    assert way.store.ids("old") == ["0", "1", "2", "3", "4"]
+    assert way.store.ids(DEAD_LETTER) == []
+    assert confirmed(way) == 9
+    assert way.count("confirmed_total") == 6
+    way.journal.close()
+
+
+def test_while_no_index_takes_anything_all_waits_without_end(tmp_path: Path) -> None:
+    way = Way(tmp_path, grace=0)
+    way.store.answer = lambda document: BLOCK if document.index != DEAD_LETTER else STORED
+    put(way, "1", "old")
+    put(way, "2", "i")
+    for _ in range(300):
+        way.now += 10
+        with pytest.raises(OpenSearchError, match="takes no events now: 403"):
+            way.step()
+    assert way.store.ids(DEAD_LETTER) == []
+    way.store.answer = lambda _document: STORED
+    pass_seconds(way, 45)
+    assert (way.store.ids("old"), way.store.ids()) == (["1"], ["2"])
+    way.journal.close()
+
+
+def test_what_came_before_the_others_was_told_apart_only_by_going_on(tmp_path: Path) -> None:
+    way = Way(tmp_path, grace=0)
+    way.store.answer = lambda document: RED if document.index == "old" else STORED
+    put(way, "1", "old")
+    with pytest.raises(OpenSearchError, match="unavailable_shards_exception"):
+        way.step()
+    put(way, "2", "i")
+    assert way.step() == 0, "another index takes documents: it is the first one's own trouble"
+    way.journal.close()
+
+
+def test_of_one_request_the_taken_and_the_failed_are_of_one_time(tmp_path: Path) -> None:
+    way = Way(tmp_path, grace=0)
+    way.confirmer._aside._clock = time.monotonic  # one that goes on within a step
+    way.store.answer = lambda document: RED if document.index == "old" else STORED
+    put(way, "1", "old")
+    put(way, "2", "i")
+    assert way.step() == 0, "no outage"
+    way.journal.close()
+
+
+def test_what_fluent_bit_delivered_while_another_index_failed_tells_of_no_outage_for_a_while(way: Way) -> None:
+    way.store.answer = lambda document: RED if document.index == "old" else STORED
+    way.store.dark = {"old"}
+    put(way, "1", "old")
+    put(way, "2", "i")
+    way.step()
+    way.store.ship("2")
+    way.now += 2
+    way.step()
+    way.now += 10
+    assert way.step() == 0
+    for _ in range(20):
+        way.now += 10
+        assert way.step() > 0
+    pass_seconds(way, 200)
+    with pytest.raises(OpenSearchError, match="takes no events now"):
+        way.step()
+
+
+@pytest.mark.parametrize("outcome", [LATER, FULL], ids=["busy", "full disk"])
+def test_an_overload_is_never_an_index_fault(tmp_path: Path, outcome: Outcome) -> None:
+    way = Way(tmp_path, grace=0)
+    way.store.answer = lambda document: outcome if document.index == "old" else STORED
+    put(way, "1", "old", 1)
+    for number in range(2, 9):
+        put(way, str(number), "i", number)
+        pass_seconds(way, 100)
+    assert way.store.ids(DEAD_LETTER) == []
+    assert confirmed(way) == 0
+    way.store.answer = lambda _document: STORED
+    pass_seconds(way, 45)
+    assert way.store.ids("old") == ["1"]
+    assert confirmed(way) == 8
+    way.journal.close()
+
+
+def test_a_short_trouble_is_forgotten(tmp_path: Path) -> None:
+    way = Way(tmp_path, grace=0)
+    way.store.answer = lambda document: BLOCK if document.index == "old" else STORED
+    put(way, "1", "old")
+    put(way, "2", "i")
+    way.step()
+    way.store.ship()
+    way.store.documents["old", "1"] = b""
+    way.store.answer = lambda _document: STORED
+    pass_seconds(way, 25)
+    way.now += 8 * 3600
+    way.store.answer = lambda document: BLOCK if document.index == "old" else STORED
+    put(way, "3", "old")
+    put(way, "4", "i")
+    pass_seconds(way, 200)
+    assert way.store.ids(DEAD_LETTER) == []
+    assert way.store.ids() == ["2", "4"]
+    way.journal.close()
+
+
+def test_a_trouble_of_long_ago_is_not_added_to(tmp_path: Path) -> None:
+    way = Way(tmp_path, grace=0)
+    way.store.answer = lambda document: BLOCK if document.index == "old" else STORED
+    put(way, "1", "old")
+    put(way, "2", "i")
+    way.step()
+    way.store.down = OpenSearchUnavailable("down")
+    pass_seconds(way, 1000)
+    way.store.down = None
+    pass_seconds(way, 25)
+    put(way, "3", "i")
+    pass_seconds(way, 225)
+    assert way.store.ids(DEAD_LETTER) == []
+    pass_seconds(way, 100)
+    assert way.store.ids(DEAD_LETTER) == ["1"]
+    way.journal.close()
+
+
+def test_only_so_much_is_set_aside_and_then_the_journal_is_not_read_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aside, "_MOST_DOCUMENTS", 3)
+    way = Way(tmp_path, grace=0)
+    way.store.answer = lambda document: RED if document.index == "old" else STORED
+    for number in range(5):
+        put(way, f"o{number}", "old", number + 1)
+        put(way, f"i{number}", "i")
+        pass_seconds(way, 5)
+    assert len(way.confirmer._aside) == 3
+    assert len(way.store.ids()) == 3, "no more is read"
+    pass_seconds(way, 700)
+    assert way.store.ids(DEAD_LETTER) == [f"o{number}" for number in range(5)]
+    assert way.store.ids() == [f"i{number}" for number in range(5)]
+    way.journal.close()
+
+
+def test_a_crash_with_documents_set_aside_loses_none(tmp_path: Path) -> None:
+    way = Way(tmp_path, grace=0, segment_bytes=30)
+    way.store.answer = lambda document: RED if document.index == "old" else STORED
+    put(way, "1", "old", 1)
+    for number in range(2, 6):
+        put(way, str(number), "i", number)
+        pass_seconds(way, 10)
+    assert way.store.ids() == ["2", "3", "4", "5"]
+    way.journal.close()
+    again = Way(tmp_path, grace=0)
+    again.store.documents = way.store.documents
+    pass_seconds(again, 60)
+    assert again.store.ids("old") == ["1"]
+    assert [path for path in again.journal.segments() if not again.journal.is_open(path)] == []
+    again.journal.close()
+
+
+def test_what_an_index_can_not_tell_is_not_taken_for_fluent_bits_failure(
+    way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    way.store.dark = {"i"}
+    way.append("1")
     way.step()
     way.now += 11
-    with pytest.raises(OpenSearchError, match="cluster_block_exception"):
-        way.step()
-    assert way.store.ids() == ["2"]
-    way.now += 299
-    with pytest.raises(OpenSearchError, match="cluster_block_exception"):
-        way.step()
-    way.now += 2
     assert way.step() == 0
-    assert way.store.ids(DEAD_LETTER) == ["1"]
+    assert "did not arrive" not in caplog.text
 
 
 def test_a_letter_that_is_there_already_is_not_counted_again(way: Way) -> None:
@@ -387,13 +605,15 @@ def test_run_stops_also_while_the_journal_can_not_be_read(tmp_path: Path, monkey
     way.journal.close()
 
 
-ANSWER = st.sampled_from(["store", "store", "refuse", "later"])
+ANSWER = st.sampled_from(["store", "store", "refuse", "later", "red", "red"])
 STEP = st.tuples(
     st.sampled_from(["up", "up", "down", "lost answer", "crash"]),
     st.lists(st.integers(0, 14), max_size=4),  # what Fluent Bit ships meanwhile
-    st.lists(ANSWER, min_size=1, max_size=5),  # what a create answers, over and over
+    # What a create answers for each of three indices, over and over.
+    st.tuples(*[st.lists(ANSWER, min_size=1, max_size=3)] * 3),
+    st.sets(st.integers(0, 2)),  # the indices that can't tell
     st.booleans(),  # whether dead letters are taken
-    st.integers(0, 15),  # seconds that pass
+    st.integers(0, 120),  # seconds that pass
 )
 
 
@@ -402,75 +622,87 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.way = Way(folder)
+        self.way = Way(folder, segment_bytes=60)
         self.appended: list[str] = []
-        self.refused: set[str] = set()
+        self.may_be_buried: set[str] = set()
 
     def append(self, number: int) -> None:
-        new = [str(len(self.appended) + key) for key in range(number)]
-        self.way.append(*new)
-        self.appended += new
+        for _ in range(number):
+            key = str(len(self.appended))
+            self.appended.append(key)
+            put(self.way, key, index_of(key), len(self.appended))
+
+    def ship(self, keys: list[int]) -> None:
+        for key in map(str, keys):
+            if key in self.appended:
+                self.way.store.documents.setdefault((index_of(key), key), b"")
 
     def crash(self) -> None:
         store, now = self.way.store, self.way.now
         self.way.journal.close()
-        self.way = Way(self.folder)
+        self.way = Way(self.folder, segment_bytes=60)
         self.way.store = self.way.confirmer._store = store
         self.way.now = now
 
-    def behave(self, state: str, answers: list[str], *, letters: bool) -> None:
-        turn = itertools.cycle(answers)
+    def behave(self, state: str, answers: Sequence[list[str]], dark: set[int], *, letters: bool) -> None:
+        turns = {f"i{number}": itertools.cycle(kinds) for number, kinds in enumerate(answers)}
         self.way.store.down = OpenSearchUnavailable("down") if state == "down" else None
+        self.way.store.dark = {f"i{number}" for number in dark}
 
         def answer(document: Document) -> Outcome:
             if document.index == DEAD_LETTER:
                 return STORED if letters else LATER
-            kind = next(turn)
-            if kind == "refuse":
-                self.refused.add(document.id)
-                return REFUSED
+            kind = next(turns[document.index])
+            if kind in {"refuse", "red"}:
+                self.may_be_buried.add(document.id)
+                return REFUSED if kind == "refuse" else RED
             if kind == "store" and state == "lost answer":
-                self.way.store.ship(document.id)
+                self.way.store.documents.setdefault((document.index, document.id), b"")
                 raise OpenSearchUnavailable("the answer was lost")
             return STORED if kind == "store" else LATER
 
         self.way.store.answer = answer
 
+    def safe(self) -> set[str]:
+        kept = {key for (index, key) in self.way.store.documents if index != DEAD_LETTER}
+        return {*kept, *self.way.store.ids(DEAD_LETTER)}
+
     def check(self) -> None:
-        safe = {*self.way.store.ids(), *self.way.store.ids(DEAD_LETTER)}
-        assert set(self.appended) - self._ahead() <= safe
-        assert set(self.way.store.ids(DEAD_LETTER)) <= self.refused, "nothing is buried that was not refused"
-
-    def _ahead(self) -> set[str]:
-        """What lies in the journal from the cursor on."""
-        reader, rest = self.way.confirmer._reader, b""
-        for segment in self.way.journal.segments():
-            if reader._segment is None or segment >= reader._segment:
-                rest += segment.read_bytes()[reader._offset if segment == reader._segment else 0 :]
-        return {orjson.loads(line)["id"] for line in rest.splitlines()}
+        safe = self.safe()
+        on_disk = b"".join(segment.read_bytes() for segment in self.way.journal.segments())
+        assert set(self.appended) - {orjson.loads(line)["id"] for line in on_disk.splitlines()} <= safe
+        assert set(self.appended[: confirmed(self.way)]) <= safe
+        assert set(self.way.store.ids(DEAD_LETTER)) <= self.may_be_buried, "nothing is buried that was not refused"
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def index_of(key: str) -> str:
+    return f"i{int(key) % 3}"
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.lists(STEP, max_size=12))
 def test_whatever_the_store_answers_no_event_is_let_go_that_it_lacks(appends: list[int], steps: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
-        for number, (state, shipped, answers, letters, seconds) in enumerate(steps):
+        for number, (state, shipped, answers, dark, letters, seconds) in enumerate(steps):
             if number < len(appends):
                 world.append(appends[number])
             if state == "crash":
                 world.crash()
-            world.way.store.ship(*(str(key) for key in shipped if str(key) in world.appended))
-            world.behave(state, answers, letters=letters)
-            world.way.now += seconds
+            world.ship(shipped)
+            world.behave(state, answers, dark, letters=letters)
+            for _ in range(4):
+                world.way.now += seconds / 4
+                with suppress(OpenSearchError):
+                    world.way.step()
+                world.check()
+        world.behave("up", [["store"]] * 3, set(), letters=True)
+        for _ in range(40):
+            world.way.now += 20
             with suppress(OpenSearchError):
                 world.way.step()
             world.check()
-        world.behave("up", ["store"], letters=True)
-        for _ in range(12):
-            world.way.now += 20
-            world.way.step()
-            world.check()
-        assert world._ahead() == set()
-        assert {*world.way.store.ids(), *world.way.store.ids(DEAD_LETTER)} == set(world.appended)
+        assert world.safe() == set(world.appended)
+        left = [path for path in world.way.journal.segments() if not world.way.journal.is_open(path)]
+        assert not left, "all that is closed is done with"
         world.way.journal.close()

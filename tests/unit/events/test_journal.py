@@ -5,6 +5,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -76,17 +77,73 @@ def test_the_lines_are_synced_before_the_position_is_written(tmp_path: Path, mon
     journal.close()
 
 
-def test_a_sync_that_fails_leaves_the_position_and_the_next_commit_moves_it(
+def test_after_a_sync_that_failed_no_position_moves_past_what_may_be_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, cap=CAP)
+    journal.append([line(0)], position=Position("4", 1.0))
+    journal.commit()
+    journal.append([line(1)], position=Position("5", 1.0))
+    spoiled = journal.segments()[0]
+    monkeypatch.setattr(os, "fdatasync", failing(errno.EIO))
+    with pytest.raises(JournalError, match=r"could not be made safe: Input/output error"):
+        journal.commit()
+    monkeypatch.undo()
+    journal.commit()
+    assert stored_position(tmp_path) == "4"
+    assert not journal.is_open(spoiled), "what follows goes elsewhere"
+    with pytest.raises(JournalError, match="read again"):
+        journal.append([line(1)], position=Position("5", 1.0))
+    drain(journal)
+    assert journal.confirmed is None, "no mark is left of what may be lost"
+    journal.append([line(1)], position=Position("5", 1.0))
+    journal.commit()
+    assert stored_position(tmp_path) == "5"
+    journal.close()
+
+
+def test_a_sync_that_fails_when_a_segment_is_full_is_not_forgotten_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, cap=CAP, segment_bytes=50)
+    journal.append([line(1, "x" * 30)], position=Position("5", 1.0))
+    monkeypatch.setattr(os, "fdatasync", failing(errno.EIO))
+    with pytest.raises(JournalError, match="Input/output error"):
+        journal.append([line(2, "x" * 30)], position=Position("6", 1.0))
+    monkeypatch.undo()
+    with pytest.raises(JournalError):
+        journal.commit()
+    journal.commit()
+    assert journal.position is None
+    with pytest.raises(JournalError, match="read again"):
+        journal.append([line(1)])
+    journal.append([line(1)], position=Position("5", 1.0))
+    journal.commit()
+    assert stored_position(tmp_path) == "5"
+    journal.close()
+
+
+def test_a_disk_that_fails_for_long_is_tried_again_and_loses_no_position(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path, cap=CAP)
     journal.append([line(1)], position=Position("5", 1.0))
     monkeypatch.setattr(os, "fdatasync", failing(errno.EIO))
-    with pytest.raises(JournalError, match=r"Input/output error.*paths\.state"):
-        journal.commit()
-    assert journal.position is None
-    assert stored_position(tmp_path) is None
+    monkeypatch.setattr(os, "open", failing(errno.EIO))
+    for _ in range(3):
+        with pytest.raises(JournalError):
+            journal.commit()
+    with pytest.raises(JournalError):
+        journal.append([line(1)])
+    with pytest.raises(JournalError):
+        journal.append([line(1)])
     monkeypatch.undo()
+    assert journal.position is None
+    with suppress(JournalError):
+        journal.commit()
+    with suppress(JournalError):
+        journal.append([])
+    journal.append([line(1)], position=Position("5", 1.0))
     journal.commit()
     assert stored_position(tmp_path) == "5"
     journal.close()
@@ -101,14 +158,139 @@ def test_a_newer_version_that_came_while_a_commit_failed_is_not_overwritten(
     def meanwhile(_file: int) -> None:
         monkeypatch.undo()
         journal.append([line(2)], position=Position("6", 1.0))
-        raise OSError(errno.EIO, "no")
+        raise OSError(errno.ENOSPC, "no")
 
-    monkeypatch.setattr(os, "fdatasync", meanwhile)
+    monkeypatch.setattr(os, "fsync", meanwhile)
     with pytest.raises(JournalError):
         journal.commit()
+    assert stored_position(tmp_path) is None
     journal.commit()
     assert stored_position(tmp_path) == "6"
     journal.close()
+
+
+@pytest.mark.parametrize("name", ["fdatasync", "fsync", "unlink", "close"])
+def test_close_raises_nothing_but_journal_errors_and_closes_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    journal = Journal(tmp_path, cap=CAP)
+    journal.append([line(1)], position=Position("5", 1.0))
+    if name == "unlink":
+        monkeypatch.setattr(Path, "unlink", lambda _path, **_options: failing(errno.EROFS)())
+    elif name == "close":
+        real = os.close
+        monkeypatch.setattr(os, "close", lambda file: (real(file), failing(errno.EIO)()))
+    else:
+        monkeypatch.setattr(os, name, failing(errno.EIO))
+    with pytest.raises(JournalError):
+        journal.close()
+    monkeypatch.undo()
+    Journal(tmp_path, cap=CAP).close()
+
+
+def lose(path: Path, how: str) -> None:
+    if how == "removed":
+        path.unlink()
+    else:
+        os.truncate(path, 5)
+
+
+@pytest.mark.parametrize("how", ["removed", "cut"])
+@pytest.mark.parametrize("notices", ["reader", "commit"])
+def test_a_closed_segment_that_somebody_touches_is_noticed_once_and_never_gone_past(
+    tmp_path: Path, how: str, notices: str
+) -> None:
+    journal = Journal(tmp_path, cap=CAP, segment_bytes=10)
+    for number in range(1, 5):
+        journal.append([line(number)], position=Position(str(number), 1.0))
+    reader = Reader(journal)
+    assert [document.id for document in reader.next().documents] == ["1"]
+    lose(journal.segments()[1], how)
+    reader.done()
+    assert journal.confirmed == Position("1", 1.0)
+    with pytest.raises(JournalError, match="was removed or cut before all of it was confirmed"):
+        journal.commit() if notices == "commit" else reader.next()
+    assert drain(journal, reader) == ["3", "4"], "the rest goes on"
+    assert journal.confirmed == Position("1", 1.0), "not past what is lost"
+    assert journal.size == len(on_disk(tmp_path))
+    with pytest.raises(JournalError, match="read again"):
+        journal.append([line(5)], position=Position("5", 1.0))
+    journal.append([line(2), line(5)], position=Position("5", 1.0))
+    assert drain(journal, reader) == ["2", "5"]
+    assert journal.confirmed == Position("5", 1.0)
+    journal.close()
+
+
+def test_a_segment_of_an_earlier_run_that_is_removed_is_noticed_too(tmp_path: Path) -> None:
+    old = tmp_path / f"{1:016d}.jsonl"
+    old.write_bytes(line(1))
+    journal = Journal(tmp_path, cap=CAP)
+    old.unlink()
+    with pytest.raises(JournalError, match=r"0001\.jsonl was removed or cut"):
+        journal.commit()
+    journal.commit()
+    assert journal.size == 0
+    journal.close()
+
+
+def test_lines_lost_while_an_append_waits_for_room_are_not_gone_past(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, cap=1000, segment_bytes=10)
+    journal.append([line(1, "x" * 400)], position=Position("1", 1.0))
+    journal.append([line(2, "x" * 400)], position=Position("2", 1.0))
+    asked: list[int] = []
+
+    def stop() -> bool:
+        if not asked:
+            journal.segments()[0].unlink()
+        asked.append(1)
+        return False
+
+    noticing = threading.Timer(0.1, _quietly, [journal.check])
+    noticing.start()
+    with pytest.raises(JournalError, match="read again"):
+        journal.append([line(3, "x" * 400)], position=Position("3", 1.0), stop=stop)
+    noticing.join()
+    journal.close()
+
+
+def _quietly(action: Callable[[], None]) -> None:
+    with suppress(JournalError):
+        action()
+
+
+def test_names_of_the_far_future_are_read_and_deleted_and_not_gone_on_from(tmp_path: Path) -> None:
+    foreign = tmp_path / "9999999999999999.jsonl"
+    foreign.write_bytes(line(1))
+    for number in (2, 3):
+        journal = Journal(tmp_path, cap=CAP)
+        own = [path for path in journal.segments() if path != foreign]
+        assert all(int(path.stem) <= time.time_ns() // 1000 + 2 for path in own)
+        journal.append([line(number)], position=Position(str(number), 1.0))
+        if number == 2:
+            journal.close()
+    reader = Reader(journal)
+    confirmed = []
+    ids: list[str] = []
+    while documents := reader.next().documents:
+        ids += [document.id for document in documents]
+        reader.done()
+        confirmed.append(journal.confirmed)
+    assert ids == ["2", "1", "3"]
+    assert confirmed == [None, None, Position("3", 1.0)], "a foreign file is before none of our own"
+    assert not foreign.exists()
+    journal.close()
+
+
+@pytest.mark.parametrize("clock", [0, 10**15, 10**18, 10**19, 2**63])
+def test_a_name_never_has_more_than_16_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: int) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: clock)
+    for _ in range(2):
+        journal = Journal(tmp_path, cap=CAP, segment_bytes=30)
+        for number in range(4):
+            journal.append([line(number)])
+        assert len(list(tmp_path.glob("*.jsonl"))) == len(journal.segments())
+        journal.close()
+    assert len(drain(Journal(tmp_path, cap=CAP))) == 8
 
 
 def failing(code: int) -> Callable[..., int]:
@@ -160,7 +342,7 @@ def test_an_append_longer_than_a_segment_goes_whole_into_one(tmp_path: Path) -> 
     journal.close()
 
 
-@pytest.mark.parametrize("clock", [0, 1, 10**18])
+@pytest.mark.parametrize("clock", [10**18 - 86_000 * 10**9, 10**18 - 10**9, 10**18])
 def test_names_never_repeat_and_always_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: int) -> None:
     names: list[str] = []
     for start in (10**18, clock):

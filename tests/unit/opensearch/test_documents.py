@@ -12,11 +12,13 @@ from sidecar.opensearch.client import Client
 from sidecar.opensearch.documents import (
     Document,
     Documents,
+    Found,
     Outcome,
+    Presence,
     Verdict,
     batches,
     bulk_body,
-    found_flags,
+    found_of,
     outcomes_of,
 )
 from tests.support.fakes.opensearch import FakeOpenSearch
@@ -44,13 +46,15 @@ def doc(key: str, text: str = "") -> Document:
 
 def test_found_is_found_and_no_index_is_empty() -> None:
     answer = {"docs": [{"found": True}, {"found": False}, {"_id": "x"}, MISSING, {"found": "true"}]}
-    assert found_flags(answer, 5) == [True, False, False, False, False]
+    absent = Found(Presence.ABSENT)
+    assert found_of(answer, 5) == [Found(Presence.THERE), absent, absent, absent, absent]
 
 
 @pytest.mark.parametrize(
     "item",
     [
         {"error": {"type": "no_shard_available_action_exception", "reason": "r"}},
+        {"error": {"type": "index_closed_exception", "reason": "closed"}},
         {"error": {"type": "x"}, "found": True},
         {"error": "text"},
         {"error": {}},
@@ -60,9 +64,15 @@ def test_found_is_found_and_no_index_is_empty() -> None:
         [],
     ],
 )
-def test_a_failed_item_says_nothing_of_any_document(item: Any) -> None:
-    with pytest.raises(OpenSearchUnavailable):
-        found_flags({"docs": [{"found": True}, item]}, 2)
+def test_a_failed_item_says_nothing_of_its_document_and_the_others_are_told(item: Any) -> None:
+    there, unknown = found_of({"docs": [{"found": True}, item]}, 2)
+    assert there == Found(Presence.THERE)
+    assert unknown.presence is Presence.UNKNOWN
+
+
+def test_why_nothing_can_be_told_is_said() -> None:
+    (found,) = found_of({"docs": [{"error": {"type": "t", "reason": "r"}}]}, 1)
+    assert found == Found(Presence.UNKNOWN, "t", "r")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +80,7 @@ def test_a_failed_item_says_nothing_of_any_document(item: Any) -> None:
 )
 def test_an_mget_answer_of_another_length_or_kind_is_no_answer(answer: Any) -> None:
     with pytest.raises(OpenSearchUnavailable):
-        found_flags(answer, 2)
+        found_of(answer, 2)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +93,7 @@ def test_an_mget_answer_of_another_length_or_kind_is_no_answer(answer: Any) -> N
         (400, "illegal_argument_exception", Verdict.REFUSED),
         (413, "", Verdict.REFUSED),
         (400, "validation_exception", Verdict.LATER),
+        (400, "index_closed_exception", Verdict.LATER),
         (429, "rejected_execution_exception", Verdict.LATER),
         (403, "cluster_block_exception", Verdict.LATER),
         (403, "security_exception", Verdict.LATER),
@@ -107,13 +118,20 @@ def test_an_item_that_is_no_answer_is_for_later(item: Any) -> None:
     assert [outcome.verdict for outcome in outcomes] == [Verdict.STORED, Verdict.LATER]
 
 
+def test_an_alias_without_a_write_index_says_nothing_against_the_document() -> None:
+    reason = "no write index is defined for alias [a]. The write index may be explicitly disabled"
+    error = {"type": "illegal_argument_exception", "reason": reason}
+    (outcome,) = outcomes_of({"items": [{"create": {"status": 400, "error": error}}]}, 1)
+    assert outcome == Outcome(Verdict.LATER, 400, "illegal_argument_exception", reason)
+
+
 def test_an_error_that_is_text_is_the_reason() -> None:
     assert outcomes_of({"items": [{"create": {"status": 429, "error": "full"}}]}, 1)[0].reason == "full"
 
 
 @given(JSON, st.integers(1, 3))
 def test_no_answer_is_odd_enough_for_anything_but_an_opensearch_error(answer: Any, count: int) -> None:
-    for meaning in (found_flags, outcomes_of):
+    for meaning in (found_of, outcomes_of):
         try:
             assert len(meaning(answer, count)) == count
         except OpenSearchError:
@@ -167,6 +185,22 @@ def test_what_is_created_exists_and_is_created_once(server: FakeOpenSearch, docu
     assert server.documents["i", "1"]["x"] == "first"
     ask = orjson.loads(server.requests[0].body)["docs"]
     assert ask[0] == {"_index": "i", "_id": "1", "_source": False}
+
+
+def test_what_can_not_be_told_is_not_there_unless_nothing_can(server: FakeOpenSearch, documents: Documents) -> None:
+    red = {"error": {"type": "no_shard_available_action_exception", "reason": "red"}}
+    server.script = [says(200, {"docs": [red, {"found": True}, {"found": False}]}), says(200, {"docs": [red, red]})]
+    assert documents.existing([("r", "1"), ("i", "1"), ("i", "2")]) == [False, True, False]
+    with pytest.raises(OpenSearchUnavailable, match="no_shard_available_action_exception: red"):
+        documents.existing([("r", "1"), ("r", "2")])
+
+
+def test_a_shard_that_is_not_there_is_waited_for_less_long_than_for_the_answer(
+    server: FakeOpenSearch, documents: Documents
+) -> None:
+    documents.create([doc("1")])
+    (request,) = server.requests
+    assert request.query["timeout"] == "5s"
 
 
 def test_nothing_asked_is_nothing_sent(server: FakeOpenSearch, documents: Documents) -> None:
