@@ -9,7 +9,9 @@ import pytest
 from sidecar.opensearch import connect
 from sidecar.opensearch.query import documents
 from sidecar.render import fields
-from tests.support.fakes.kubernetes import FakeKubernetes, changes, kubeconfig
+from tests.support.fakes.kubernetes import FakeEvents, changes, kubeconfig
+from tests.support.fakes.kubernetes import listing as page
+from tests.support.fakes.leases import ServesLeases
 from tests.support.fakes.server import Exchange
 from tests.support.hostile import hostile_events
 from tests.support.pipeline import Pipeline
@@ -17,6 +19,10 @@ from tests.support.process import Process
 from tests.support.waiting import wait_until
 
 COUNT = 2000
+
+
+class Server(ServesLeases, FakeEvents):
+    """An API server whose Events are ours to choose."""
 
 
 @pytest.mark.parametrize("way", ["shipped", "sent"])
@@ -30,7 +36,8 @@ def test_none_is_refused_and_none_is_missing(
     def listing(exchange: Exchange) -> None:
         exchange.answer(200, body)
 
-    with FakeKubernetes([listing], [changes()]) as server:
+    with Server([listing], [changes()]) as server:
+        server.heads = [page([], 9)]
         pipeline = Pipeline(
             tmp_path,
             url=opensearch_url,
