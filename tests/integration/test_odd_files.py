@@ -93,7 +93,7 @@ def test_no_request_is_larger_than_small_servers_take(
 def test_of_a_torn_gzip_file_all_lines_up_to_the_tear_arrive_and_then_it_is_given_up(
     tmp_path: Path, fluent_bit: Path, start_process: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "_BROKEN_SECONDS", 3.0)
+    monkeypatch.setattr(tracking, "_BROKEN_SECONDS", 8.0)
     with Sink(tmp_path / "sink", ids=True, keep=True) as sink:
         pipeline, port = _rendered(tmp_path, sink)
         folder = tmp_path / "pods" / POD / "app"
@@ -125,7 +125,7 @@ def test_of_a_torn_gzip_file_all_lines_up_to_the_tear_arrive_and_then_it_is_give
             tracker.step()
             return not link.is_symlink()
 
-        wait_until(given_up, 15, lambda: f"it is given up; {shipper.process.tail()}", interval=0.3)
+        wait_until(given_up, 40, lambda: f"it is given up; {shipper.process.tail()}", interval=0.3)
         texts = [document["log"] for document in sink.documents()]
     assert set(texts) <= set(whole)
     assert len(texts) == len(set(texts)) > 10_000
