@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sidecar.config import loads
@@ -98,6 +98,7 @@ def test_what_is_to_go_out_is_never_left_out_by_the_server(include: Json, exclud
         assert shown(event, asked) or not selected(event, config), (asked, event)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(SELECTIONS, SELECTIONS)
 def test_the_server_understands_every_selector(include: Json, exclude: Json) -> None:
     shown({"metadata": {"namespace": "x"}}, scope(configured(include, exclude)))
