@@ -200,7 +200,9 @@ class Count:
         if not found or not log or int(found[2]) >= len(log.kinds):
             return
         number = int(found[2])
-        if wrong := _wrong_fields(document, log, number, is_first=found[3] in {None, "0"}):
+        # The first line of a Python trace has no mark: what a rotation left of one begins with line 0 all the same.
+        is_rest = number in log.divided and found[3] == "0" and not text.startswith(_STARTS[number % 3])
+        if wrong := _wrong_fields(document, log, number, is_first=found[3] in {None, "0"} and not is_rest):
             self._score.wrong += 1
             self._score.example("wrong", f"{log.place(number)}: {wrong}")
 
