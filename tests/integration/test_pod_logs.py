@@ -1,16 +1,19 @@
 """Pod logs through everything that goes wrong on a node: nothing missing, nothing twice, nothing damaged."""
 
 import os
+from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.support.podlogs.lines import Texts
 from tests.support.podlogs.rows import ROWS, SHORT, Result, measure
 from tests.support.podlogs.score import Count, Score
 from tests.support.podlogs.spec import Log, Spec
-from tests.support.podlogs.truth import Truth
+from tests.support.podlogs.truth import LogTruth, Truth
 from tests.support.podlogs.writer import Writer
 
 AT_A_TIME = 6
@@ -129,3 +132,37 @@ def test_the_score_sees_what_is_missing_twice_cut_merged_and_in_pieces(writer: W
     assert (short.missing, short.traces - short.whole) == (1, 1)
     assert unknown.unknown == 1
     assert not any(score.perfect for score in (missing, twice, cut, halves, merged, pieces, short, unknown))
+
+
+def test_the_score_judges_times_by_the_line_that_begins_a_record() -> None:
+    path = Log("c0").path
+    namespace, pod, uid = path.split("/")[0].split("_")
+    trace = [line.decode() for line in Texts("c0", 1).trace(1).lines]
+    assert trace[0].startswith("Traceback"), "a Python trace, whose first line has no mark"
+    whole = LogTruth(
+        "c0",
+        path,
+        "pt",
+        {1: 1},
+        1,
+        [("0.log", 0)],
+        array("Q", [0, 9]),
+        array("Q", [0, 10**9]),
+        0,
+        0,
+        0,
+        "oo",
+        frozenset(),
+    )
+    origin = {"namespace_name": namespace, "pod_name": pod, "pod_id": uid, "container_name": "app", "restart_count": 0}
+
+    def wrong(log: LogTruth, text: list[str], second: int) -> int:
+        document = {"@timestamp": f"1970-01-01T00:00:0{second}Z", "stream": "stdout", "kubernetes": origin}
+        count = Count(Truth({"c0": log}, 0, 0, 0))
+        count.add_document({**document, "log": "\n".join(text)})
+        return count.score().wrong
+
+    divided = replace(whole, divided=frozenset({1}))
+    assert [wrong(log, trace, 1) for log in (whole, divided)] == [0, 0]
+    assert [wrong(log, trace, 2) for log in (whole, divided)] == [1, 1]
+    assert [wrong(log, trace[1:], 2) for log in (whole, divided)] == [1, 0]
