@@ -18,11 +18,11 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-header $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos lock clean
+.PHONY: help demo test coverage lint bench chaos lock clean
 
 help: ## Show this
 	@echo 'Usage: make TARGET [ARGS="..."] [PYTHON=python3.13]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.run ## Events of a failing cluster, from end to end, in a real OpenSearch
 	@$(if $(findstring --opensearch,$(ARGS)),true,$(BIN)/python -m sidecar.dev.java) || \
@@ -31,7 +31,10 @@ demo: $(VENV)/.run ## Events of a failing cluster, from end to end, in a real Op
 	@$(BIN)/sidecar demo $(ARGS)
 
 test: $(VENV)/.dev ## All tests; what can't run here is named in the summary
-	@$(BIN)/pytest $(if $(strip $(ARGS)),,--cov --cov-report=term) $(ARGS)
+	@$(BIN)/pytest $(ARGS)
+
+coverage: $(VENV)/.dev ## The same, and which lines they reach; slower by a third
+	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.dev ## Style, types and the layers
 	$(BIN)/ruff check
