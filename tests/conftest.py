@@ -44,7 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         if not _markers(item) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
     yield
-    items.sort(key=lambda item: order(_markers(item)))
+    # What runs in the background is asked for last.
+    items.sort(key=lambda item: ("log_results" in _fixtures(item), order(_markers(item))))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

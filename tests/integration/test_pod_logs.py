@@ -1,63 +1,28 @@
 """Pod logs through everything that goes wrong on a node: nothing missing, nothing twice, nothing damaged."""
 
-import os
 from array import array
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.podlogs.lines import Texts
-from tests.support.podlogs.rows import ROWS, SHORT, Result, measure
+from tests.support.podlogs.rows import ROWS, TRIED, Result
 from tests.support.podlogs.score import Count, Score
 from tests.support.podlogs.spec import Log, Spec
 from tests.support.podlogs.truth import LogTruth, Truth
 from tests.support.podlogs.writer import Writer
 
-AT_A_TIME = 6
-"""Rows that run side by side: mostly they wait."""
-LONGEST = ["short-lives", "split", "vanished", "outage", "reloads-outage"]
-"""What waits for a timer of half a minute or more; begun first."""
-TRIED = [*LONGEST, *(name for name in ROWS if name not in {*LONGEST, "storm-10"})]
-
-
-def _rows(request: pytest.FixtureRequest) -> list[str]:
-    """The rows that were selected."""
-    selected = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
-    return [name for name in TRIED if name in selected]
-
-
-@pytest.fixture(scope="module")
-def results(
-    request: pytest.FixtureRequest, fluent_bit: Path, opensearch_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[Result]]]:
-    """Every row that was selected, begun at once."""
-    os.umask(0o027)
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        begun = {
-            name: pool.submit(
-                measure,
-                ROWS[name],
-                SHORT,
-                tmp_path_factory.mktemp(name) / "row",
-                fluent_bit,
-                opensearch=opensearch_url if ROWS[name].indexed else "",
-            )
-            for name in _rows(request)
-        }
-        yield begun
-        for future in begun.values():
-            future.cancel()
-
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", TRIED)
+@pytest.mark.parametrize("log_row", TRIED)
 def test_nothing_is_missing_twice_or_damaged(
-    name: str, results: dict[str, Future[Result]], record_property: Callable[[str, object], None]
+    log_row: str, log_results: dict[str, Future[Result]], record_property: Callable[[str, object], None]
 ) -> None:
-    result = results[name].result()
+    name = log_row
+    result = log_results[name].result()
     record_property(name, str(result))
     assert result.truth.lines > 500, "too little was written to show anything"
     if ROWS[name].lossy:

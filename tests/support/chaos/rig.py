@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from sidecar.kube.lease import TROUBLE
 from tests.support.apiserver import ApiServer
 from tests.support.chaos.listener import Pipe
 from tests.support.chaos.load import Load
@@ -281,6 +282,15 @@ class Rig:
             return api.raw("DELETE", f"{_LEASES}/{self.lease}").status == 200
         finally:
             api.close()
+
+    def trouble(self) -> str:
+        """What the leader says on the Lease that keeps it from delivering; empty where nothing does."""
+        api = Api(self.server.kubeconfig)
+        try:
+            annotations: dict[str, str] = api.get(f"{_LEASES}/{self.lease}")["metadata"].get("annotations", {})
+        finally:
+            api.close()
+        return annotations.get(TROUBLE, "")
 
     def note(self, what: str, value: float) -> None:
         self.notes.setdefault(what, []).append(value)

@@ -96,7 +96,10 @@ def sidecar_stop(rig: Rig, scale: Scale) -> None:
     """The leader is stopped for longer than its Lease lasts: another leads by the time that it goes on."""
     time.sleep(2)
     rig.first.sidecar.send(signal.SIGSTOP)
-    time.sleep(scale.pick(90, 20))
+    began = time.monotonic()
+    wait_until(lambda: rig.second.leads, 60, "the other leads", interval=0.2)
+    rig.note("led after s", time.monotonic() - began)
+    time.sleep(max(0, scale.pick(90, 0) - (time.monotonic() - began)))
     rig.note("another leads", rig.second.leads)
     rig.first.sidecar.send(signal.SIGCONT)
     time.sleep(scale.pick(20, 3))
@@ -239,13 +242,27 @@ def leader_cut_off(rig: Rig, scale: Scale) -> None:
     time.sleep(3)
     rig.first.proxy.refuse()
     began = time.monotonic()
+    told: list[str] = []
+
+    def taken() -> bool:
+        told.extend([trouble] if (trouble := rig.trouble()) else [])
+        return rig.second.leads
+
     # The first may think a moment longer that it leads.
-    wait_until(lambda: rig.second.leads, 90, "the other leads", interval=0.2)
+    wait_until(taken, 90, "the other leads", interval=0.2)
     rig.note("led after s", time.monotonic() - began)
+    rig.note("trouble told", set(told) == {"OpenSearch takes nothing"})
     there = rig.documents()
     wait_until(lambda: rig.documents() > there, 30, "events arrive again", interval=0.2)
     rig.note("delivered after s", time.monotonic() - began)
     time.sleep(scale.pick(20, 2))
+    # What waits in the first one's journal finds that it is there already.
+    held = rig.first.pipeline.metric("sidecar_events_journaled_total")
+    rig.first.proxy.refuse(False)
+    wait_until(
+        lambda: rig.first.pipeline.metric("sidecar_events_confirmed_total") >= held, 60, "the first one's are confirmed"
+    )
+    rig.note("still led", rig.second.leads and not rig.first.leads)
 
 
 ROWS = {
@@ -280,7 +297,9 @@ ROWS = {
         "the clock set back by an hour, then a takeover", clock_back_and_takeover, Setting(shifted=True)
     ),
     "lease-deleted": Row("the Lease deleted again and again", lease_deleted, reached=("deleted",)),
-    "leader-cut-off": Row("only the leader can't reach OpenSearch", leader_cut_off),
+    "leader-cut-off": Row(
+        "only the leader can't reach OpenSearch", leader_cut_off, reached=("trouble told", "still led")
+    ),
 }
 
 

@@ -341,6 +341,10 @@ ROWS = {
     "long-lines": Row("lines of 1 and 1.5 MiB", long_lines),
     "short-lives": Row("pods of a second, restarts, unfinished lines", short_lives),
 }
+_LONGEST = ("short-lives", "split", "vanished", "outage", "reloads-outage", "traces")
+"""What waits for a timer of half a minute or more; begun first."""
+TRIED = (*_LONGEST, *(name for name in ROWS if name not in {*_LONGEST, "storm-10"}))
+"""The rows that are tests too."""
 
 
 @dataclass
