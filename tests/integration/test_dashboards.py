@@ -1,0 +1,135 @@
+"""Every panel has something to show: its query, built from its saved object, is asked of a real OpenSearch."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from sidecar.config import Config, loads
+from sidecar.opensearch import Client, Documents, Verdict
+from sidecar.opensearch.apply import apply_templates
+from sidecar.render.dashboards import saved_objects
+from sidecar.render.templates import templates
+from tests.support.panels import Question, empty_parts, questions
+from tests.support.panels.question import by_id
+from tests.support.samples import sample_documents
+from tests.support.waiting import unique_name
+
+Json = dict[str, Any]
+
+_META = {"_id", "_index", "_score", "_source", "_type"}
+_PIPELINE = """
+cluster: {name}
+opensearch: {{url: '{url}'}}
+events: {{index: {name}-events}}
+logs:
+  index: {name}-logs
+  routes: [{{name: payments, namespaces: [payments], index: {name}-payments}}]
+controlPlane: {{index: {name}-control-plane}}
+"""
+
+
+@dataclass
+class Filled:
+    """A real OpenSearch with our templates and some documents of every kind, and what was rendered for it."""
+
+    config: Config
+    client: Client
+    objects: dict[tuple[str, str], Json]
+
+    def ask(self, question: Question) -> Json:
+        answer = self.client.request(
+            "POST", f"/{question.index}/_search", question.body, params={"ignore_unavailable": "true"}
+        )
+        assert isinstance(answer, dict)
+        return answer
+
+    def known_fields(self, index: str) -> dict[str, Json]:
+        """The fields that the mappings of an index pattern have, with their capabilities."""
+        answer = self.client.request("GET", f"/{index}/_field_caps", params={"fields": "*"})
+        found: dict[str, Json] = answer["fields"]
+        return found
+
+
+@pytest.fixture(scope="module")
+def filled(opensearch_url: str) -> Iterator[Filled]:
+    name = unique_name("panels")
+    config = loads(_PIPELINE.format(name=name, url=opensearch_url))
+    client = Client(opensearch_url)
+    list(apply_templates(client, templates(config)))
+    documents = sample_documents(config)
+    assert {outcome.verdict for outcome in Documents(client).create(documents)} == {Verdict.STORED}
+    indices = ",".join(sorted({document.index for document in documents}))
+    client.request("POST", f"/{indices}/_refresh")
+    yield Filled(config, client, by_id(saved_objects(config)))
+    mine = {"query": {"term": {"cluster": name}}}
+    client.request("POST", "/fluent-sidecar-dead-letter/_delete_by_query", mine, params={"conflicts": "proceed"})
+    client.request("DELETE", f"/{name}-*")
+    client.request("DELETE", f"/_index_template/fluent-sidecar-{name}-*")
+    client.close()
+
+
+def _narrowed(question: Question, cluster: str) -> Question:
+    """With the filter that choosing a cluster in the dashboard's list adds to every panel."""
+    query = question.body.get("query", {"bool": {"filter": []}})["bool"]
+    chosen = {"bool": {**query, "filter": [*query["filter"], {"match_phrase": {"cluster": cluster}}]}}
+    return Question(question.index, {**question.body, "query": chosen}, {*question.fields, "cluster"})
+
+
+def _panels(filled: Filled) -> Iterator[tuple[str, Question]]:
+    """Every question of every panel of every dashboard, with its name."""
+    for (kind, _), dashboard in filled.objects.items():
+        if kind != "dashboard":
+            continue
+        for one in dashboard["references"]:
+            panel = filled.objects[one["type"], one["id"]]
+            for question in questions(filled.objects, panel, since=dashboard["attributes"]["timeFrom"]):
+                yield panel["attributes"]["title"], question
+
+
+def test_every_panel_has_something_to_show(filled: Filled) -> None:
+    wrong = {}
+    for name, question in _panels(filled):
+        chosen = _narrowed(question, filled.config.cluster)
+        if empty := empty_parts(chosen.body, filled.ask(chosen)):
+            wrong[name] = empty
+
+    assert wrong == {}
+
+
+def test_every_panel_names_fields_that_the_mappings_have(filled: Filled) -> None:
+    wrong = {}
+    for name, question in _panels(filled):
+        if unknown := question.fields - set(filled.known_fields(question.index)) - _META:
+            wrong[name] = unknown
+
+    assert wrong == {}
+
+
+def test_a_chosen_cluster_is_the_only_one_that_is_shown(filled: Filled) -> None:
+    shown = {name: filled.ask(_narrowed(question, "another"))["hits"]["total"] for name, question in _panels(filled)}
+
+    assert {name for name, total in shown.items() if total["value"]} == set()
+
+
+def test_index_patterns_have_the_fields_that_the_server_has(filled: Filled) -> None:
+    for (kind, _), pattern in filled.objects.items():
+        # That of everything has the fields that all have.
+        if kind != "index-pattern" or pattern["attributes"]["title"].count(",") > 1:
+            continue
+        title = pattern["attributes"]["title"]
+        told = {spec["name"]: spec for spec in json.loads(pattern["attributes"]["fields"])}
+        there = {
+            name: next(iter(kinds.values()))
+            for name, kinds in filled.known_fields(title).items()
+            # An object, and the second and third name of a flat one, are none to OpenSearch Dashboards.
+            if "object" not in kinds and not name.startswith("_") and not name.endswith(("._value", "._valueAndPath"))
+        }
+
+        assert {
+            name: (spec["esTypes"], spec["searchable"], spec["aggregatable"])
+            for name, spec in told.items()
+            if name not in _META
+        } == {name: ([caps["type"]], caps["searchable"], caps["aggregatable"]) for name, caps in there.items()}, title
