@@ -119,7 +119,7 @@ def _index_pattern(_: Objects, thing: Json) -> Iterator[str]:
         parent = spec.get("subType", {}).get("multi", {}).get("parent")
         if parent is not None and parent not in names:
             yield f"{spec['name']} is a second name of {parent}, which isn't there"
-    time = next((spec for spec in specs if spec["name"] == thing["attributes"]["timeFieldName"]), {})
+    time: Json = next((spec for spec in specs if spec["name"] == thing["attributes"]["timeFieldName"]), {})
     if time.get("type") != "date":
         yield "its time is no date"
 
