@@ -1,6 +1,7 @@
 """Real parts for the tests that ask for them by fixture, and the house rules for all tests.
 
     opensearch_url          the URL of a real OpenSearch         OPENSEARCH_URL, else one that is started
+    secure_opensearch       one with TLS, users and roles        Java and Maven
     kubernetes_kubeconfig   the Path of a kubeconfig             KUBECONFIG, else `api_server`
     api_server              an API server that may be restarted and compacted; built from Go modules
     fluent_bit              the Path of the fluent-bit on PATH
@@ -14,7 +15,7 @@ can't be had is skipped, and the summary counts it by the part's name; with REQU
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -22,6 +23,9 @@ from tests.support.apiserver import ApiServer
 from tests.support.background import Background
 from tests.support.parts import FLUENT_BIT, Missing, Parts, find_fluent_bit, markers_of, not_run, not_run_lines, order
 from tests.support.process import Process
+
+if TYPE_CHECKING:
+    from tests.support.secureserver import SecureOpenSearch
 
 T = TypeVar("T")
 
@@ -111,6 +115,12 @@ def _take(part: Background[T]) -> T:
 def opensearch_url(pytestconfig: pytest.Config) -> str:
     """The URL of a real OpenSearch, without a slash at the end."""
     return _take(pytestconfig.stash[_PARTS].opensearch)
+
+
+@pytest.fixture(scope="session")
+def secure_opensearch(pytestconfig: pytest.Config) -> "SecureOpenSearch":
+    """A real OpenSearch with its security plugin: TLS, an administrator, and no other user yet."""
+    return _take(pytestconfig.stash[_PARTS].secure_opensearch)
 
 
 @pytest.fixture(scope="session")
