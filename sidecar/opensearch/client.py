@@ -47,11 +47,16 @@ def connect(config: Config) -> "Client":
             resolve(basic.password, name="opensearch.auth.basic.password"),
         )
     if settings.endpoint.scheme == "https":
-        context = _ssl_context(settings.tls, settings.auth.mtls)
+        context = ssl_context(settings.tls, settings.auth.mtls)
     return Client(settings.url, Options(basic=user_and_password, ssl_context=context))
 
 
-def _ssl_context(tls: Tls, mtls: MtlsAuth | None) -> ssl.SSLContext:
+def ssl_context(tls: Tls, mtls: MtlsAuth | None) -> ssl.SSLContext:
+    """What TLS is spoken with.
+
+    Raises:
+        OpenSearchError: A file can't be used.
+    """
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:  # also for a file without a certificate

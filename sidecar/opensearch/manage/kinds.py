@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sidecar.config import Config
 from sidecar.opensearch.client import Client
 from sidecar.opensearch.manage.kind import Kind
+from sidecar.opensearch.manage.saved_objects import SavedObjects
 
 
 def first_kinds(config: Config, client: Client) -> Sequence[Kind]:  # noqa: ARG001 - they follow
@@ -14,4 +15,4 @@ def first_kinds(config: Config, client: Client) -> Sequence[Kind]:  # noqa: ARG0
 
 def later_kinds(config: Config, client: Client) -> Sequence[Kind]:  # noqa: ARG001 - they follow
     """What can wait: who may do what, alerts, dashboards. What fails here keeps no document back."""
-    return ()
+    return [SavedObjects(config)] if config.dashboards.url else []

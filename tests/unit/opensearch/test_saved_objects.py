@@ -1,0 +1,397 @@
+"""Saved objects are imported once into the right tenant, compared by what they mean, and anything else is said."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from sidecar.config import Config, loads
+from sidecar.errors import OpenSearchError, OpenSearchUnavailable
+from sidecar.opensearch.dashboards import connect_dashboards
+from sidecar.opensearch.manage import Item, Kind, Result
+from sidecar.opensearch.manage.saved_objects import SavedObjects
+from tests.support.fakes.dashboards import PRIVATE, FakeDashboards
+from tests.support.fakes.server import Exchange, Script, says
+from tests.support.waiting import free_port
+
+Json = dict[str, Any]
+USER, PASSWORD = "sidecar", "s3cret:ä"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeDashboards]:
+    with FakeDashboards(base="/_dashboards") as server:
+        yield server
+
+
+def config_for(url: str, more: str = "", dashboards: str = "") -> Config:
+    return loads(f"cluster: c\nopensearch: {{url: 'http://h'}}\ndashboards: {{url: '{url}'{dashboards}}}\n{more}")
+
+
+def to_do(kind: Kind) -> list[Item]:
+    """What the engine would put: what is wanted and isn't there, or is another thing."""
+    there = kind.present()
+    return [
+        Item(name, body, there.get(name))
+        for name, body in kind.wanted.items()
+        if name not in there or kind.canonical(there[name].body) != kind.canonical(body)
+    ]
+
+
+def apply(config: Config) -> list[Result]:
+    kind = SavedObjects(config)
+    return list(kind.put_all(to_do(kind)))
+
+
+def imports(server: FakeDashboards) -> int:
+    return sum(request.path.endswith("/_import") for request in server.requests)
+
+
+def key_of(server: FakeDashboards, kind: str, title: str) -> tuple[str, str]:
+    return next(
+        key for key, thing in server.objects.items() if key[0] == kind and thing["attributes"]["title"] == title
+    )
+
+
+def test_all_are_imported_at_once_and_then_there_is_nothing_to_do(server: FakeDashboards) -> None:
+    config = config_for(server.url)
+
+    results = apply(config)
+
+    assert [result.error for result in results] == [None] * len(SavedObjects(config).wanted)
+    assert len(server.objects) == len(results)
+    assert imports(server) == 1
+    before = len(server.requests)
+    assert to_do(SavedObjects(config)) == []
+    assert len(server.requests) - before == 2
+
+
+def test_it_says_where_each_dashboard_landed(server: FakeDashboards) -> None:
+    notes = {result.name: result.note for result in apply(config_for(server.url)) if result.note}
+
+    assert list(notes) == [
+        "dashboard Kubernetes events",
+        "dashboard Pod logs",
+        "dashboard Control-plane logs",
+        "dashboard Pipeline health",
+    ]
+    key = key_of(server, "dashboard", "Pod logs")[1]
+    assert notes["dashboard Pod logs"] == (
+        f"in the tenant global: {server.url}/app/dashboards?security_tenant=global#/view/{key}"
+    )
+
+
+def test_what_the_server_writes_into_an_index_pattern_is_no_change(server: FakeDashboards) -> None:
+    config = config_for(server.url)
+    apply(config)
+
+    found = {"name": "kubernetes.labels._value", "type": "unknown", "esTypes": ["flat_object"]}
+    server.refresh_fields(key_of(server, "index-pattern", "eks-pod-logs-*"), [found])
+
+    assert to_do(SavedObjects(config)) == []
+
+
+def test_a_field_that_an_index_pattern_has_lost_is_put_back(server: FakeDashboards) -> None:
+    config = config_for(server.url)
+    apply(config)
+    key = key_of(server, "index-pattern", "eks-pod-logs-*")
+    specs = json.loads(server.objects[key]["attributes"]["fields"])
+
+    server.edit(key, fields=json.dumps([spec for spec in specs if spec["name"] != "workload.name"]))
+
+    assert [item.name for item in to_do(SavedObjects(config))] == ["index-pattern eks-pod-logs-*"]
+    assert [result.error for result in apply(config)] == [None]
+    assert to_do(SavedObjects(config)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "attributes"),
+    [
+        ("visualization", "Kubernetes events: by type", {"visState": "{}"}),
+        ("visualization", "Kubernetes events: by type", {"visState": "no JSON"}),
+        ("visualization", "Pod logs: about", {"description": "mine"}),
+        ("search", "Pod logs: latest", {"columns": ["log"]}),
+        ("dashboard", "Pod logs", {"timeFrom": "now-7d"}),
+        ("index-pattern", "eks-pod-logs-*", {"timeFieldName": "observedTimestamp"}),
+        ("index-pattern", "eks-pod-logs-*", {"fieldFormatMap": '{"log": {"id": "url"}}'}),
+    ],
+)
+def test_what_a_user_changed_is_seen_with_what_was_there_and_put_back(
+    server: FakeDashboards, kind: str, title: str, attributes: Json
+) -> None:
+    config = config_for(server.url)
+    apply(config)
+    server.edit(key_of(server, kind, title), **attributes)
+
+    (item,) = to_do(SavedObjects(config))
+
+    assert item.name == f"{kind} {title}"
+    assert item.before is not None
+    # The backup can be imported again.
+    kept = SavedObjects(config).kept(item.before)
+    assert {name: kept["attributes"][name] for name in attributes} == attributes
+    assert item.before.ours
+    assert not item.before.edited
+    assert [result.error for result in apply(config)] == [None]
+    assert to_do(SavedObjects(config)) == []
+
+
+def test_other_objects_of_the_tenant_are_left_alone(server: FakeDashboards) -> None:
+    theirs = {"type": "dashboard", "id": "mine", "attributes": {"title": "Kubernetes events"}, "references": []}
+    server.objects["dashboard", "mine"] = theirs
+    config = config_for(server.url)
+
+    apply(config)
+    kind = SavedObjects(config)
+    for name, present in kind.present().items():
+        kind.delete(name, present)
+
+    assert server.objects == {("dashboard", "mine"): theirs}
+
+
+def test_deleting_what_is_gone_already_is_no_error(server: FakeDashboards) -> None:
+    config = config_for(server.url)
+    apply(config)
+    kind = SavedObjects(config)
+    there = dict(kind.present())
+    server.objects.clear()
+
+    for name, present in there.items():
+        kind.delete(name, present)
+
+
+def test_what_an_earlier_configuration_made_is_found(server: FakeDashboards) -> None:
+    apply(config_for(server.url))
+
+    less = SavedObjects(config_for(server.url, "logs: {enabled: false}\ncontrolPlane: {types: [audit]}\n"))
+
+    left = set(less.present()) - set(less.wanted)
+    assert {
+        "dashboard Pod logs",
+        "search Control-plane logs: Scheduler, latest",
+        "index-pattern eks-pod-logs-*",
+    } <= left
+    assert "dashboard Kubernetes events" not in left
+
+
+def test_an_index_that_is_renamed_changes_the_same_index_pattern(server: FakeDashboards) -> None:
+    apply(config_for(server.url))
+    size = len(server.objects)
+    config = config_for(server.url, "events: {index: team-events}\n")
+
+    changed = [item.name for item in to_do(SavedObjects(config))]
+    apply(config)
+
+    assert "index-pattern team-events-*" in changed
+    assert len(server.objects) == size
+    assert key_of(server, "index-pattern", "team-events-*")
+
+
+@pytest.mark.parametrize(("tenant", "store"), [("global", ""), ("team-a", "team-a"), ("private", PRIVATE)])
+def test_they_land_in_the_tenant_that_is_asked_for(tenant: str, store: str) -> None:
+    with FakeDashboards(tenants={"global_tenant": True, "team-a": True}) as server:
+        results = apply(config_for(server.url, dashboards=f", tenant: {tenant}"))
+
+        assert {result.error for result in results} == {None}
+        assert {name: len(things) for name, things in server.stores.items() if things} == {store: len(results)}
+
+
+@pytest.mark.parametrize(
+    ("tenants", "tenant", "text"),
+    [
+        (
+            {"global_tenant": True, "team-a": True},
+            "team-b",
+            "the tenant team-b is not there for the user sidecar, who has global_tenant, team-a",
+        ),
+        ({"global_tenant": True, "team-a": False}, "team-a", "the user sidecar may only read the tenant team-a"),
+        ({"global_tenant": False}, "global", "the user sidecar may only read the tenant global"),
+    ],
+)
+def test_a_tenant_that_can_not_be_had_is_said_before_anything_is_written(
+    tenants: dict[str, bool], tenant: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASH_USER", USER)
+    monkeypatch.setenv("DASH_PASSWORD", PASSWORD)
+    auth = ", auth: {basic: {username: {env: DASH_USER}, password: {env: DASH_PASSWORD}}}"
+    with FakeDashboards(user=(USER, PASSWORD), tenants=tenants) as server:
+        with pytest.raises(OpenSearchError, match=text) as caught:
+            SavedObjects(config_for(server.url, dashboards=f", tenant: {tenant}{auth}")).present()
+
+        assert "dashboards.tenant" in caught.value.hint
+        assert imports(server) == 0
+
+
+def test_without_the_security_plugin_there_is_one_tenant() -> None:
+    with FakeDashboards(secured=False) as server:
+        assert {result.error for result in apply(config_for(server.url))} == {None}
+        with pytest.raises(OpenSearchError, match="there are no tenants, so that team-a can't be used"):
+            SavedObjects(config_for(server.url, dashboards=", tenant: team-a")).present()
+
+
+def test_the_credentials_are_those_for_opensearch_or_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASH_USER", USER)
+    monkeypatch.setenv("DASH_PASSWORD", PASSWORD)
+    basic = "{basic: {username: {env: DASH_USER}, password: {env: DASH_PASSWORD}}}"
+    with FakeDashboards(user=(USER, PASSWORD)) as server:
+        same = f"cluster: c\nopensearch: {{url: 'http://h', auth: {basic}}}\ndashboards: {{url: '{server.url}'}}\n"
+        for config in (loads(same), config_for(server.url, dashboards=f", auth: {basic}")):
+            assert SavedObjects(config).present() == {} or imports(server)
+            apply(config)
+        assert imports(server) == 1
+
+        with pytest.raises(OpenSearchError, match="401") as nobody:
+            SavedObjects(config_for(server.url)).present()
+        assert "set dashboards.auth.basic" in nobody.value.hint
+        monkeypatch.setenv("DASH_PASSWORD", "wrong-password")
+        with pytest.raises(OpenSearchError, match="401") as wrong:
+            SavedObjects(loads(same)).present()
+        assert "check dashboards.auth" in wrong.value.hint
+        assert "wrong-password" not in str(wrong.value)
+
+
+def redirect(exchange: Exchange) -> None:
+    handler = exchange._handler
+    handler.send_response(302)
+    handler.send_header("Location", "https://login.example/start?state=secret-state")
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+LOGIN = b"<!doctype html><html><title>Please sign in</title></html>"
+ELSEWHERE = {"error": "no handler found for uri [/api/v1/configuration/account] and method [GET]"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "text", "hint"),
+    [
+        ([says(200, LOGIN)], OpenSearchError, "is none of its: <!doctype html>", "a login page is a proxy's"),
+        ([redirect], OpenSearchError, "302 .* a redirect to https://login.example/start ", "a login is a proxy's"),
+        ([says(404, LOGIN), says(404, LOGIN)], OpenSearchError, "404", "its base path included"),
+        ([says(400, ELSEWHERE)], OpenSearchError, "no handler found", "OpenSearch does there"),
+        ([says(403, {"message": "Forbidden"})], OpenSearchError, "403", "kibana_all_write"),
+        ([says(503, {"message": "not ready yet"})], OpenSearchUnavailable, "503 .* not ready yet", ""),
+        ([says(200, {"data": {}}), says(200, {"saved": 1})], OpenSearchError, "the answer to _bulk_get is none", ""),
+        (
+            [
+                says(200, {"data": {}}),
+                says(
+                    200,
+                    {
+                        "saved_objects": [
+                            {"type": "t", "id": "i", "error": {"statusCode": 400, "message": "Unsupported type"}}
+                        ]
+                    },
+                ),
+            ],
+            OpenSearchError,
+            "a saved object can't be read: Unsupported type",
+            "",
+        ),
+    ],
+    ids=[
+        "login page",
+        "login redirect",
+        "another path",
+        "opensearch itself",
+        "forbidden",
+        "starting",
+        "odd",
+        "unreadable",
+    ],
+)
+def test_an_odd_answer_is_explained(
+    server: FakeDashboards, answers: Sequence[Script], kind: type[OpenSearchError], text: str, hint: str
+) -> None:
+    server.script = list(answers)
+
+    with pytest.raises(kind, match=text) as caught:
+        SavedObjects(config_for(server.url)).present()
+
+    assert hint in caught.value.hint
+    assert str(caught.value).startswith(f"OpenSearch Dashboards at {server.url}: ")
+    assert "secret-state" not in str(caught.value)
+
+
+def test_one_that_can_not_be_reached_is_said_by_its_own_name() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+
+    with pytest.raises(OpenSearchUnavailable, match=f"OpenSearch Dashboards at {url}: can't be reached") as caught:
+        SavedObjects(config_for(url)).present()
+
+    assert "is dashboards.url right" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("harm", "text"),
+    [
+        (lambda server: server.migrations.update(visualization=(7, 8, 0)), "422 .*more recent version"),
+        (lambda server: server.script.append(says(413, b"too large")), "413"),
+        (lambda server: server.script.append(says(200, LOGIN)), "none of its"),
+        (lambda server: server.script.append(says(200, {"success": False})), "the answer to _import is none of its"),
+    ],
+    ids=["older", "too large", "login page", "no reason"],
+)
+def test_an_import_that_is_refused_is_told_of_every_object(
+    server: FakeDashboards, harm: Callable[[FakeDashboards], None], text: str
+) -> None:
+    kind = SavedObjects(config_for(server.url))
+    items = to_do(kind)
+    harm(server)
+
+    results = list(kind.put_all(items))
+
+    assert [result.name for result in results] == [item.name for item in items]
+    for result in results:
+        assert result.error is not None
+        with pytest.raises(OpenSearchError, match=text):
+            raise result.error
+    assert server.objects == {}
+
+
+def test_an_import_that_breaks_off_is_raised(server: FakeDashboards) -> None:
+    kind = SavedObjects(config_for(server.url))
+    items = to_do(kind)
+    server.script = [lambda exchange: exchange.cut()]
+
+    with pytest.raises(OpenSearchUnavailable, match="OpenSearch Dashboards at"):
+        list(kind.put_all(items))
+
+
+def test_an_object_whose_references_are_missing_is_named_and_the_others_say_why(server: FakeDashboards) -> None:
+    kind = SavedObjects(config_for(server.url))
+    items = [item for item in to_do(kind) if item.name != "index-pattern fluent-sidecar-dead-letter"]
+
+    results = {result.name: str(result.error) for result in kind.put_all(items)}
+
+    assert "it refers to index-pattern" in results["visualization Pipeline health: refused"]
+    assert "which is not there" in results["visualization Pipeline health: refused"]
+    assert "was not imported: others were not" in results["dashboard Pod logs"]
+    assert server.objects == {}
+
+
+def test_an_import_that_landed_elsewhere_is_no_success(server: FakeDashboards) -> None:
+    kind = SavedObjects(config_for(server.url))
+    items = to_do(kind)
+    server.script = [says(200, {"success": True, "successCount": len(items)})]
+
+    errors = {str(result.error).rpartition(": ")[2] for result in kind.put_all(items)}
+
+    assert errors == {"the tenant global has none, or another one"}
+
+
+def test_one_object_can_be_put_alone(server: FakeDashboards) -> None:
+    kind = SavedObjects(config_for(server.url))
+    first, *_ = to_do(kind)
+    search = next(item for item in to_do(kind) if item.name == "search Pod logs: latest")
+
+    assert kind.put(first) == ""
+    assert len(server.objects) == 1
+    with pytest.raises(OpenSearchError, match="refers to index-pattern"):
+        kind.put(search)
+
+
+def test_there_is_no_link_without_an_address() -> None:
+    with pytest.raises(OpenSearchError, match=r"dashboards\.url is not set"):
+        connect_dashboards(loads("cluster: c\nopensearch: {url: 'http://h'}\n"))
