@@ -73,9 +73,11 @@ class Client:
 
     Attributes:
         access: What it takes its connection from.
+        requests: How many were sent.
     """
 
     def __init__(self, url: str = "", options: Options | None = None, *, access: Source | None = None) -> None:
+        self.requests = 0
         # It sends nothing twice that may have been done: callers know what may be.
         self.access: Source = access or _Fixed(url, options or Options())
 
@@ -101,6 +103,7 @@ class Client:
             OpenSearchError: Refused; `status` holds the HTTP status, or 0.
         """
         content_type = "application/x-ndjson" if path.endswith(_LINES) else "application/json"
+        self.requests += 1
         answer = self._send(method, path, params or {}, _encoded(body), content_type)
         if not answer.ok:
             raise refusal(answer, f"{method} {path}", url=self.url, kind=self.access.kind)

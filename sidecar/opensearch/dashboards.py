@@ -5,19 +5,21 @@ asked for first.
 """
 
 import json
-import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
 import urllib3
 
-from sidecar.config import Config, resolve
-from sidecar.config.dashboards import Dashboards as Settings
-from sidecar.errors import OpenSearchError
-from sidecar.opensearch.client import RefusedError, decode, ssl_context
-from sidecar.opensearch.connection import Answer, Connection, Options, short
+from sidecar.config import Config
+from sidecar.config.opensearch import Auth
+from sidecar.errors import OpenSearchError, OpenSearchUnavailable, SidecarError
+from sidecar.opensearch.access import Access
+from sidecar.opensearch.connection import Answer, Options
 from sidecar.opensearch.dashboards_refusal import import_problem, refusal, tenant_problem
+from sidecar.opensearch.refusal import RefusedError, decode, text_of
+from sidecar.opensearch.unreachable import short
 
 Json = dict[str, Any]
 Key = tuple[str, str]
@@ -28,52 +30,28 @@ _FILE = "opensearch-dashboards.ndjson"
 _NOT_FOUND = 404
 
 
-def connect_dashboards(config: Config) -> "Dashboards":
-    """A link for the `dashboards` section; nothing is sent yet.
-
-    Raises:
-        SecretError: A credential can't be read.
-        OpenSearchError: A certificate can't be used, or no address is set.
-    """
-    settings = config.dashboards
-    if settings.url is None:
-        raise OpenSearchError("dashboards.url is not set", hint="set it to import the dashboards")
-    return Dashboards(settings.url, settings.tenant, _options(config, settings))
-
-
-def _options(config: Config, settings: Settings) -> Options:
-    basic, name = settings.auth.basic, "dashboards.auth.basic"
-    if basic is None:
-        basic, name = config.opensearch.auth.basic, "opensearch.auth.basic"
-    login = None
-    if basic is not None:
-        user = resolve(basic.username, name=f"{name}.username")
-        login = user, resolve(basic.password, name=f"{name}.password")
-    return Options(basic=login, ssl_context=_trust(config, settings))
-
-
-def _trust(config: Config, settings: Settings) -> ssl.SSLContext | None:
-    if not (settings.url or "").startswith("https:"):
-        return None
-    return ssl_context(settings.tls or config.opensearch.tls, None)
-
-
 class Dashboards:
-    """Requests to one OpenSearch Dashboards, in one tenant.
+    """Requests to the OpenSearch Dashboards of pipeline.yaml, in its tenant.
 
     Args:
-        url: Where it is, its base path included.
-        tenant: Name of the tenant.
-        options: Credentials and trust.
+        config: pipeline.yaml, with `dashboards.url`; nothing is sent yet.
+
+    Raises:
+        OpenSearchError: A certificate can't be used, or credentials are in AWS and botocore is not installed.
     """
 
-    def __init__(self, url: str, tenant: str, options: Options) -> None:
-        self.url, self.tenant = url, tenant
-        self._authenticated = options.basic is not None or options.sign is not None
-        # It takes no request from elsewhere that could be a browser's, and no multipart body that is compressed.
-        headers = {"osd-xsrf": "true", "securitytenant": tenant}
-        more = Options(options.basic, options.ssl_context, options.sign, headers=headers, compress=False)
-        self._connection = Connection(url, seconds=_SECONDS, options=more)
+    def __init__(self, config: Config) -> None:
+        settings = config.dashboards
+        self.url, self.tenant = settings.url or "", settings.tenant
+        # Its own where they are set; else what holds for OpenSearch, by whoever may put things in place there.
+        auth = Auth(basic=settings.auth.basic) if settings.auth.basic else config.opensearch.manager_auth
+        self._own = {"url": True, "tls": settings.tls is not None, "auth": settings.auth.basic is not None}
+        # It takes no request that could be a browser's from another site, and no form that is compressed.
+        options = Options(headers={"osd-xsrf": "true", "securitytenant": self.tenant}, compress=False)
+        link = config.opensearch.model_copy(update={"url": self.url, "tls": settings.tls or config.opensearch.tls})
+        with self._named():
+            # A client certificate is nothing to it.
+            self._access = Access(link, auth.model_copy(update={"mtls": None}), seconds=_SECONDS, options=options)
 
     def check_tenant(self) -> None:
         """Make sure that what is written lands in the tenant.
@@ -153,7 +131,7 @@ class Dashboards:
 
     def close(self) -> None:
         """Close idle connections."""
-        self._connection.close()
+        self._access.close()
 
     def _is_dashboards(self) -> bool:
         """Whether it answers to what every release has: then what it didn't answer to it hasn't."""
@@ -173,7 +151,7 @@ class Dashboards:
         answer = self._send(method, path, params or {}, body, content_type)
         if not answer.ok:
             raise refusal(
-                answer, f"{method} {path}", url=self.url, tenant=self.tenant, authenticated=self._authenticated
+                answer, f"{method} {path}", url=self.url, tenant=self.tenant, authenticated=bool(self._access.kind)
             )
         try:
             found = decode(answer.body)
@@ -184,15 +162,25 @@ class Dashboards:
         return found
 
     def _send(self, method: str, path: str, params: Mapping[str, str], body: bytes | None, content_type: str) -> Answer:
+        with self._named():
+            return self._access.connection().send(method, path, params, body, content_type)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """An error of the link says which link, and names the keys that are its own."""
         try:
-            return self._connection.send(method, path, params, body, content_type)
-        except OpenSearchError as error:
-            # The same words, of another server.
-            what = error.what.replace("OpenSearch at", "OpenSearch Dashboards at")
-            raise type(error)(what, hint=error.hint.replace("opensearch.", "dashboards.")) from error
+            yield
+        except SidecarError as error:
+            what, hint = error.what.removeprefix(f"OpenSearch at {self.url}: "), error.hint
+            for key in (key for key, own in self._own.items() if own):
+                what = what.replace(f"opensearch.{key}", f"dashboards.{key}")
+                hint = hint.replace(f"opensearch.{key}", f"dashboards.{key}")
+            # A secret that can't be had now may be there in a moment.
+            kind = type(error) if isinstance(error, OpenSearchError) else OpenSearchUnavailable
+            raise kind(f"OpenSearch Dashboards at {self.url}: {what}", hint=hint) from error
 
     def _odd(self, request: str, body: bytes = b"") -> OpenSearchError:
-        said = f": {short(body[:4096].decode(errors='replace'))}" if body else ""
+        said = f": {text_of(body)}" if body else ""
         return OpenSearchError(
             f"OpenSearch Dashboards at {self.url}: the answer to {request} is none of its{said}",
             hint="dashboards.url must be where OpenSearch Dashboards itself answers, its base path included; a login "

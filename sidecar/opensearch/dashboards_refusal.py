@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
-from sidecar.opensearch.client import decode, refused
-from sidecar.opensearch.connection import Answer, short
+from sidecar.opensearch.connection import Answer
+from sidecar.opensearch.refusal import decode, refused, text_of
+from sidecar.opensearch.unreachable import short
 
 Json = dict[str, Any]
 
@@ -95,4 +96,4 @@ def _reason(body: bytes) -> str:
         message = found.get("message") or found.get("error") or found.get("Message")
         if message:
             return short(message if isinstance(message, str) else json.dumps(message))
-    return short(body[:4096].decode(errors="replace"))
+    return text_of(body)

@@ -4,13 +4,13 @@ Whether one is ours its id tells: it is made of a name, and nobody comes to it b
 can give are looked for, so that what an earlier one made is found as well.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sidecar.config import Config
 from sidecar.config.controlplane import LOG_TYPES
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
-from sidecar.opensearch.dashboards import Dashboards, Key, connect_dashboards
+from sidecar.opensearch.dashboards import Dashboards, Key
 from sidecar.opensearch.manage.kind import Item, Kind, Present, Result
 from sidecar.render.dashboards import ndjson, saved_objects
 from sidecar.render.dashboards.canonical import canonical
@@ -24,13 +24,12 @@ class SavedObjects(Kind):
 
     Args:
         config: pipeline.yaml, with `dashboards.url`.
-        connect: Makes the link.
     """
 
     title = "saved object"
 
-    def __init__(self, config: Config, connect: Callable[[Config], Dashboards] = connect_dashboards) -> None:
-        self._config, self._connect = config, connect
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self._link: Dashboards | None = None
         self._objects = {_key(thing): thing for thing in saved_objects(config)}
         self._names = {key: _name(thing) for key, thing in self._objects.items()}
@@ -86,7 +85,7 @@ class SavedObjects(Kind):
             problem = failed.get(_key(item.body))
             yield Result(item.name, problem, note="" if problem else self._landed(item.body))
 
-    def delete(self, name: str, before: Present) -> None:  # noqa: ARG002 - its id is in what is there
+    def delete(self, name: str, before: Present) -> None:
         """Delete one; visualizations of the user's own that refer to it lose what they refer to.
 
         Raises:
@@ -119,7 +118,7 @@ class SavedObjects(Kind):
 
     def _dashboards(self) -> Dashboards:
         if self._link is None:
-            self._link = self._connect(self._config)
+            self._link = Dashboards(self._config)
         return self._link
 
 

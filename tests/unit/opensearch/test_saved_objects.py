@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar.config import Config, loads
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
-from sidecar.opensearch.dashboards import connect_dashboards
+from sidecar.opensearch import Client
 from sidecar.opensearch.manage import Item, Kind, Result
+from sidecar.opensearch.manage.kinds import later_kinds
 from sidecar.opensearch.manage.saved_objects import SavedObjects
+from sidecar.render.dashboards.links import dashboard_links
 from tests.support.fakes.dashboards import PRIVATE, FakeDashboards
 from tests.support.fakes.server import Exchange, Script, says
+from tests.support.fakes.tls import make_certificate
 from tests.support.waiting import free_port
 
 Json = dict[str, Any]
@@ -392,6 +396,46 @@ def test_one_object_can_be_put_alone(server: FakeDashboards) -> None:
         kind.put(search)
 
 
-def test_there_is_no_link_without_an_address() -> None:
-    with pytest.raises(OpenSearchError, match=r"dashboards\.url is not set"):
-        connect_dashboards(loads("cluster: c\nopensearch: {url: 'http://h'}\n"))
+def test_without_an_address_there_are_none_to_put() -> None:
+    config = loads("cluster: c\nopensearch: {url: 'http://h'}\n")
+    titles = [kind.title for kind in later_kinds(config, Client("http://h"))]
+
+    assert SavedObjects.title not in titles
+    assert dashboard_links(config) == {}
+
+
+def test_with_an_address_they_come_last() -> None:
+    config = config_for("https://h/_dashboards", dashboards=", tenant: team-a")
+    titles = [kind.title for kind in later_kinds(config, Client("http://h"))]
+
+    assert titles[-1] == SavedObjects.title
+    link = dashboard_links(config)["Pod logs"]
+    assert link.startswith("https://h/_dashboards/app/dashboards?security_tenant=team-a#/view/")
+
+
+def test_a_secret_that_can_not_be_read_is_told_by_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DASH_USER", raising=False)
+    auth = ", auth: {basic: {username: {env: DASH_USER}, password: {env: DASH_USER}}}"
+
+    with pytest.raises(
+        OpenSearchUnavailable, match=r"dashboards\.auth\.basic\.username: the environment variable DASH_USER"
+    ):
+        SavedObjects(config_for("http://127.0.0.1:1", dashboards=auth)).present()
+
+
+def test_https_is_checked_against_its_own_ca_or_that_of_opensearch(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    with FakeDashboards(tls=certificate.context) as server:
+        own = config_for(server.url, dashboards=f", tls: {{ca: {certificate.file}}}")
+        same = loads(
+            f"cluster: c\nopensearch: {{url: 'http://h', tls: {{ca: {certificate.file}}}}}\n"
+            f"dashboards: {{url: '{server.url}'}}\n"
+        )
+        assert SavedObjects(own).present() == SavedObjects(same).present() == {}
+
+        with pytest.raises(OpenSearchError, match="certificate") as none:
+            SavedObjects(config_for(server.url)).present()
+        assert "opensearch.tls.ca" in none.value.hint
+        with pytest.raises(OpenSearchError, match="certificate") as other:
+            SavedObjects(config_for(server.url, dashboards=", tls: {verify: true}")).present()
+        assert "dashboards.tls.ca" in other.value.hint
