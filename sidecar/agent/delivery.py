@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _COMMIT_SECONDS = 0.2
 _RELEASE_SECONDS = 5.0
+_FOLLOW_SECONDS = 10.0
 JOURNAL_SECONDS, _OPENSEARCH_SECONDS = 10.0, 30.0
 """How long a link may fail before another sidecar is to try."""
 JOURNAL_TROUBLE = "the journal can't be written"
@@ -135,9 +136,20 @@ class Delivery:
         # Confirmation does not wait for this: without Fluent Bit the sidecar sends the events.
         self._until_done("Fluent Bit is not pointed at OpenSearch", self._open, self._opened)
         self._is_open.set()
+        self._follow()
 
     def _open(self) -> None:
         self._node.open(starting=self.released)
+
+    def _follow(self) -> None:
+        """A password or a certificate that is replaced reaches Fluent Bit too."""
+        while not self._stopping.wait(_FOLLOW_SECONDS):
+            try:
+                if self._node.open(starting=False):
+                    self._opened.labels("done").inc()
+            except SidecarError as error:
+                self._opened.labels("failed").inc()
+                log.warning("Fluent Bit goes on with what it had, next attempt in %.0f s: %s", _FOLLOW_SECONDS, error)
 
     def _until_done(self, failure: str, attempt: Callable[[], None], results: Counter) -> None:
         backoff = Backoff()

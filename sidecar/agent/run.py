@@ -79,7 +79,7 @@ class Agent:
             agent.address, agent.port, registry, ready=self._ready, alive=lambda: list(self._failed)
         )
         self._journal = Journal(Path(Layout.of(config).journal), cap=config.events.journal)
-        node = Node(config)
+        node = Node(config, client.access)
         if self._pod_logs:
             self._pod_logs.prepare()
         node.prepare()

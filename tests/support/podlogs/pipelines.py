@@ -8,6 +8,7 @@ import yaml
 
 from sidecar.agent.node import Node
 from sidecar.config import Config, load
+from sidecar.opensearch import connect
 from sidecar.opensearch.apply import apply_templates
 from sidecar.opensearch.client import Client
 from sidecar.render.fluentbit import HOST, PORT
@@ -101,7 +102,7 @@ class Rendered:
         self.pipeline_file.write_text(yaml.safe_dump(content))
         self.config: Config = load(str(self.pipeline_file))
         self.layout = Layout.of(self.config)
-        Node(self.config).prepare()
+        Node(self.config, connect(self.config).access).prepare()
         for name, value in ((HOST, host), (PORT, str(number))):
             (Path(self.layout.environment) / name).write_text(value)
         self.file = Path(self.layout.fluent_bit_file)

@@ -55,10 +55,12 @@ class FakeNode:
         self.failures: list[SidecarError] = []
         self.opened = threading.Event()
 
-    def open(self, *, starting: bool) -> None:  # noqa: ARG002 - as the node's
+    def open(self, *, starting: bool) -> bool:  # noqa: ARG002 - as the node's
         if self.failures:
             raise self.failures.pop(0)
+        was_open = self.opened.is_set()
         self.opened.set()
+        return not was_open
 
 
 class Shipping:
