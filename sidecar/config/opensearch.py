@@ -179,7 +179,7 @@ class OpenSearch(Section):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         found: Found = []
-        if self.url is None and not self.auth.ssm:
+        if self.url is None and not all(auth.ssm for _, auth in self._auths()):
             found.append((("url",), "is required"))
         if self.endpoint.scheme != "https":
             text = "a client certificate needs a url that begins with https"

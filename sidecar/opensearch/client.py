@@ -77,9 +77,9 @@ class Client:
     """
 
     def __init__(self, url: str = "", options: Options | None = None, *, access: Source | None = None) -> None:
-        self.requests = 0
         # It sends nothing twice that may have been done: callers know what may be.
         self.access: Source = access or _Fixed(url, options or Options())
+        self.requests = 0
 
     @property
     def url(self) -> str:
@@ -102,8 +102,8 @@ class Client:
             OpenSearchUnavailable: No connection, a time-out, overload, no credentials: trying again may help.
             OpenSearchError: Refused; `status` holds the HTTP status, or 0.
         """
-        content_type = "application/x-ndjson" if path.endswith(_LINES) else "application/json"
         self.requests += 1
+        content_type = "application/x-ndjson" if path.endswith(_LINES) else "application/json"
         answer = self._send(method, path, params or {}, _encoded(body), content_type)
         if not answer.ok:
             raise refusal(answer, f"{method} {path}", url=self.url, kind=self.access.kind)
