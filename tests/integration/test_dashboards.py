@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -133,3 +134,110 @@ def test_index_patterns_have_the_fields_that_the_server_has(filled: Filled) -> N
             for name, spec in told.items()
             if name not in _META
         } == {name: ([caps["type"]], caps["searchable"], caps["aggregatable"]) for name, caps in there.items()}, title
+
+
+# The dashboards of the EKS workshop, which users bring along: their index patterns, and what their panels ask.
+
+_EVENTS, _LOGS, _CONTROL_PLANE = ("events", "lastTimestamp"), ("logs", "@timestamp"), ("control-plane", "@timestamp")
+"""What an index pattern's title begins with, behind the name of this test, and its time."""
+_WARNING, _WARNING_KEYWORD = {"match_phrase": {"type": "Normal"}}, {"match_phrase": {"type.keyword": "Normal"}}
+
+
+def _by_time(field: str, interval: str, inner: Json) -> Json:
+    histogram = {"field": field, "fixed_interval": interval, "time_zone": "UTC", "min_doc_count": 1}
+    return {"2": {"date_histogram": histogram, "aggs": {"3": {"terms": inner}}}}
+
+
+def _terms(field: str) -> Json:
+    return {"2": {"terms": {"field": field, "order": {"_count": "desc"}, "size": 5, "missing": "__missing__"}}}
+
+
+def _stream(text: str) -> Json:
+    """As they are: the asterisks are no wildcards, but lost with all else that is no word."""
+    return {"match_phrase": {"@log_stream": text}}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted", "unwanted", "aggs", "shown"),
+    [
+        (_EVENTS, [], [], _by_time("lastTimestamp", "1s", {"field": "type.keyword", "size": 5}), []),
+        (_EVENTS, [], [], _terms("type.keyword"), []),
+        (_EVENTS, [], [_WARNING], {}, []),
+        (_EVENTS, [], [_WARNING_KEYWORD], _terms("metadata.namespace.keyword"), []),
+        (
+            _EVENTS,
+            [],
+            [],
+            {},
+            ["type", "reason", "metadata.namespace", "involvedObject.kind", "involvedObject.name", "message"],
+        ),
+        (_LOGS, [], [], _by_time("@timestamp", "1m", {"field": "stream.keyword", "size": 5}), []),
+        (_LOGS, [], [], _by_time("@timestamp", "1m", {"field": "kubernetes.namespace_name.keyword", "size": 5}), []),
+        (
+            _LOGS,
+            [{"match_phrase": {"kubernetes.namespace_name": "ui"}}],
+            [],
+            {},
+            ["stream", "kubernetes.namespace_name", "kubernetes.pod_name", "log"],
+        ),
+        (_CONTROL_PLANE, [_stream("*apiserver*")], [_stream("*audit*")], {}, ["@log_stream", "@message"]),
+        (_CONTROL_PLANE, [_stream("*audit*")], [], {}, ["@log_stream", "@message"]),
+        (_CONTROL_PLANE, [_stream("*authenticator*")], [], {}, ["@log_stream", "@message"]),
+        (_CONTROL_PLANE, [_stream("authenticator-*")], [], {}, ["@log_stream", "@message"]),
+        (_CONTROL_PLANE, [_stream("*controller-manager*")], [], {}, ["@log_stream", "@message"]),
+        (_CONTROL_PLANE, [_stream("*scheduler*")], [], {}, ["@log_stream", "@message"]),
+    ],
+    ids=[
+        "events over time",
+        "normal and warning",
+        "warnings",
+        "warnings by namespace",
+        "events",
+        "lines by stream",
+        "lines by namespace",
+        "lines of ui",
+        "API server",
+        "audit",
+        "authenticator",
+        "authenticator's lines",
+        "controller manager",
+        "scheduler",
+    ],
+)
+def test_the_panels_of_the_workshop_work_on_our_indices(
+    filled: Filled, pattern: tuple[str, str], wanted: list[Json], unwanted: list[Json], aggs: Json, shown: list[str]
+) -> None:
+    name, time = pattern
+    recent = {"range": {time: {"gte": "now-30m", "lte": "now"}}}
+    query = {"bool": {"filter": [recent, *wanted], "must_not": unwanted}}
+    body = {"size": 100, "track_total_hits": True, "query": query, "aggs": aggs, "sort": [{time: "desc"}]}
+
+    answer = filled.ask(Question(f"{filled.config.cluster}-{name}*", body))
+
+    assert empty_parts(body, answer) == []
+    sources = [hit["_source"] for hit in answer["hits"]["hits"]]
+    for column in shown:
+        assert any(_value(source, column) for source in sources), column
+    streams = {str(source.get("@log_stream")) for source in sources if "@log_stream" in source}
+    words = [
+        text["match_phrase"]["@log_stream"].strip("*-") for text in wanted if "@log_stream" in text["match_phrase"]
+    ]
+    assert all(word in stream for stream in streams for word in words)
+    assert not any("audit" in stream for stream in streams if unwanted)
+
+
+def test_our_indices_are_in_the_index_patterns_of_the_workshop() -> None:
+    config = loads("cluster: c\nopensearch: {url: 'http://h'}\n")
+    titles = [thing["attributes"]["title"] for thing in saved_objects(config) if thing["type"] == "index-pattern"]
+    theirs = ["eks-kubernetes-events*", "eks-pod-logs*", "eks-control-plane-logs*"]
+
+    assert [title for title, pattern in zip(titles, theirs, strict=False) if not fnmatchcase(title, pattern)] == []
+    # They are others than ours, so that both can be there.
+    assert not set(titles) & set(theirs)
+
+
+def _value(source: Json, column: str) -> Any:
+    found: Any = source
+    for part in column.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
