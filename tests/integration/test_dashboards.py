@@ -11,9 +11,11 @@ import pytest
 from sidecar.config import Config, loads
 from sidecar.errors import OpenSearchError
 from sidecar.opensearch import Client, Documents, Verdict
-from sidecar.opensearch.apply import apply_templates
+from sidecar.opensearch.manage.backup import Backup
+from sidecar.opensearch.manage.engine import carry_out, plan
+from sidecar.opensearch.manage.kinds import first_kinds
+from sidecar.opensearch.manage.probe import probe
 from sidecar.render.dashboards import saved_objects
-from sidecar.render.templates import templates
 from tests.support.panels import Question, empty_parts, questions
 from tests.support.panels.question import by_id
 from tests.support.samples import sample_documents
@@ -56,11 +58,13 @@ class Filled:
 
 
 @pytest.fixture(scope="module")
-def filled(opensearch_url: str) -> Iterator[Filled]:
+def filled(opensearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     name = unique_name("panels")
     config = loads(_PIPELINE.format(name=name, url=opensearch_url))
     client = Client(opensearch_url)
-    list(apply_templates(client, templates(config)))
+    planned = plan(first_kinds(config, client), probe(client, config.opensearch.version))
+    done = list(carry_out(planned, Backup(tmp_path_factory.mktemp("backup"))))
+    assert [outcome.error for outcome in done if outcome.error] == []
     documents = sample_documents(config)
     assert {outcome.verdict for outcome in Documents(client).create(documents)} == {Verdict.STORED}
     indices = ",".join(sorted({document.index for document in documents}))

@@ -18,6 +18,8 @@ from sidecar.render.dashboards.links import address
 
 Json = dict[str, Any]
 
+_IMPORTED = ("id", "type", "attributes", "references", "migrationVersion")
+
 
 class SavedObjects(Kind):
     """Index patterns, saved searches, visualizations and dashboards.
@@ -57,6 +59,16 @@ class SavedObjects(Kind):
         """Without what OpenSearch Dashboards writes into an object by itself."""
         return canonical(body, self._objects.get(_key(body)))
 
+    def kept(self, before: Present) -> Json:
+        """What can be imported again: without its version, and the time of its last change."""
+        return {key: before.body[key] for key in _IMPORTED if key in before.body}
+
+    def loss(self, name: str, before: Present) -> str:
+        """What else goes."""
+        if before.body["type"] == "index-pattern":
+            return "visualizations and searches of your own that are built on it lose it"
+        return ""
+
     def put(self, item: Item) -> str:
         """Import one.
 
@@ -86,7 +98,7 @@ class SavedObjects(Kind):
             yield Result(item.name, problem, note="" if problem else self._landed(item.body))
 
     def delete(self, name: str, before: Present) -> None:
-        """Delete one; visualizations of the user's own that refer to it lose what they refer to.
+        """Delete one.
 
         Raises:
             OpenSearchError: It was not deleted.

@@ -28,9 +28,7 @@ def canonical(thing: Json, wanted: Json | None) -> Json:
     if thing["type"] == "index-pattern":
         named = {spec["name"] for spec in _specs(ours)}
         attributes["fields"] = {
-            spec["name"]: [spec.get("esTypes"), spec.get("searchable"), spec.get("aggregatable")]
-            for spec in _specs(thing["attributes"])
-            if spec["name"] in named
+            spec["name"]: _capabilities(spec) for spec in _specs(thing["attributes"]) if spec["name"] in named
         }
     return {
         "type": thing["type"],
@@ -39,6 +37,12 @@ def canonical(thing: Json, wanted: Json | None) -> Json:
         "attributes": {key: value for key, value in attributes.items() if key in ours or value not in _EMPTY},
         "references": sorted(thing.get("references", ()), key=lambda one: str(one.get("name"))),
     }
+
+
+def _capabilities(spec: Json) -> str:
+    """What a search can do with a field: a line in a diff."""
+    can = [word for key, word in (("searchable", "searched"), ("aggregatable", "counted")) if spec.get(key)]
+    return ", ".join([*map(str, spec.get("esTypes") or ()), *can])
 
 
 def _unpacked(key: str, value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Saved objects are imported once into the right tenant, compared by what they mean, and anything else is said."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ import pytest
 from sidecar.config import Config, loads
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 from sidecar.opensearch import Client
-from sidecar.opensearch.manage import Item, Kind, Result
+from sidecar.opensearch.dashboards import Dashboards
+from sidecar.opensearch.manage import Action, Item, Kind, Outcome, Result, Server
+from sidecar.opensearch.manage.backup import Backup
+from sidecar.opensearch.manage.engine import carry_out, changes, plan, plan_removal
 from sidecar.opensearch.manage.kinds import later_kinds
 from sidecar.opensearch.manage.saved_objects import SavedObjects
+from sidecar.render.dashboards import ndjson
 from sidecar.render.dashboards.links import dashboard_links
 from tests.support.fakes.dashboards import PRIVATE, FakeDashboards
 from tests.support.fakes.server import Exchange, Script, says
@@ -439,3 +444,78 @@ def test_https_is_checked_against_its_own_ca_or_that_of_opensearch(tmp_path: Pat
         with pytest.raises(OpenSearchError, match="certificate") as other:
             SavedObjects(config_for(server.url, dashboards=", tls: {verify: true}")).present()
         assert "dashboards.tls.ca" in other.value.hint
+
+
+# By the engine
+
+SERVER = Server("3.4.0")
+
+
+def run(config: Config, folder: Path) -> list[Outcome]:
+    return list(carry_out(plan([SavedObjects(config)], SERVER), Backup(folder)))
+
+
+def actions(config: Config) -> Counter[Action]:
+    return Counter(change.action for change in changes(plan([SavedObjects(config)], SERVER)))
+
+
+def test_a_second_plan_is_empty(server: FakeDashboards, tmp_path: Path) -> None:
+    config = config_for(server.url)
+    assert set(actions(config)) == {Action.CREATE}
+
+    assert [outcome.error for outcome in run(config, tmp_path) if outcome.error] == []
+
+    assert set(actions(config)) == {Action.UNCHANGED}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_overwritten_is_kept_and_can_be_imported_again(server: FakeDashboards, tmp_path: Path) -> None:
+    config = config_for(server.url)
+    run(config, tmp_path)
+    key = key_of(server, "search", "Pod logs: latest")
+    server.edit(key, columns=["log"])
+
+    (written,) = [outcome for outcome in run(config, tmp_path) if outcome.change.action is Action.UPDATE]
+
+    assert '-      "log"' not in written.change.diff
+    assert '+      "kubernetes.pod_name"' in written.change.diff
+    kept = json.loads(Path(written.backup).read_text())
+    assert set(actions(config)) == {Action.UNCHANGED}
+    assert Dashboards(config).put(ndjson([kept])) == {}
+    assert server.objects[key]["attributes"]["columns"] == ["log"]
+
+
+def test_removal_takes_ours_and_says_what_goes_with_index_patterns(server: FakeDashboards, tmp_path: Path) -> None:
+    config = config_for(server.url)
+    run(config, tmp_path)
+    server.objects["dashboard", "mine"] = {"type": "dashboard", "id": "mine", "attributes": {"title": "Mine"}}
+
+    planned = plan_removal([SavedObjects(config)], SERVER)
+    effects = {change.name.partition(" ")[0]: change.effect for change in changes(planned)}
+    assert "of your own" in effects["index-pattern"]
+    assert effects["dashboard"] == ""
+    assert {outcome.error for outcome in carry_out(planned, Backup(tmp_path))} == {""}
+
+    assert list(server.objects) == [("dashboard", "mine")]
+
+
+def test_what_an_earlier_configuration_made_is_left_until_it_is_asked_for(
+    server: FakeDashboards, tmp_path: Path
+) -> None:
+    run(config_for(server.url), tmp_path)
+    less = config_for(server.url, "logs: {enabled: false}\n")
+    run(less, tmp_path)
+
+    left = [change.name for change in changes(plan([SavedObjects(less)], SERVER)) if change.action is Action.LEFTOVER]
+    assert {"dashboard Pod logs", "index-pattern eks-pod-logs-*", "visualization Pipeline health: delay"} < set(left)
+    assert not [name for name in left if "Kubernetes events" in name]
+    assert key_of(server, "dashboard", "Pod logs")
+    list(carry_out(plan_removal([SavedObjects(less)], SERVER, leftovers=True), Backup(tmp_path)))
+    assert set(actions(less)) == {Action.UNCHANGED}
+
+
+def test_dashboards_that_can_not_be_reached_keep_nothing_else_back(tmp_path: Path) -> None:
+    (outcome,) = run(config_for(f"http://127.0.0.1:{free_port()}"), tmp_path)
+
+    assert outcome.change.action is Action.REFUSED
+    assert "OpenSearch Dashboards at" in outcome.change.reason
