@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,55 +12,25 @@ from sidecar.config import Config, loads
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 from sidecar.opensearch import Client
 from sidecar.opensearch.dashboards import Dashboards
-from sidecar.opensearch.manage import Action, Item, Kind, Outcome, Result, Server
+from sidecar.opensearch.manage import Action, Outcome, Server
 from sidecar.opensearch.manage.backup import Backup
 from sidecar.opensearch.manage.engine import carry_out, changes, plan, plan_removal
 from sidecar.opensearch.manage.kinds import later_kinds
 from sidecar.opensearch.manage.saved_objects import SavedObjects
 from sidecar.render.dashboards import ndjson
 from sidecar.render.dashboards.links import dashboard_links
-from tests.support.fakes.dashboards import PRIVATE, FakeDashboards
-from tests.support.fakes.server import Exchange, Script, says
-from tests.support.fakes.tls import make_certificate
+from tests.support.dashboards import apply, config_for, imports, key_of, to_do
+from tests.support.fakes.dashboards import FakeDashboards
+from tests.support.fakes.server import says
 from tests.support.waiting import free_port
 
 Json = dict[str, Any]
-USER, PASSWORD = "sidecar", "s3cret:ä"
 
 
 @pytest.fixture
 def server() -> Iterator[FakeDashboards]:
     with FakeDashboards(base="/_dashboards") as server:
         yield server
-
-
-def config_for(url: str, more: str = "", dashboards: str = "") -> Config:
-    return loads(f"cluster: c\nopensearch: {{url: 'http://h'}}\ndashboards: {{url: '{url}'{dashboards}}}\n{more}")
-
-
-def to_do(kind: Kind) -> list[Item]:
-    """What the engine would put: what is wanted and isn't there, or is another thing."""
-    there = kind.present()
-    return [
-        Item(name, body, there.get(name))
-        for name, body in kind.wanted.items()
-        if name not in there or kind.canonical(there[name].body) != kind.canonical(body)
-    ]
-
-
-def apply(config: Config) -> list[Result]:
-    kind = SavedObjects(config)
-    return list(kind.put_all(to_do(kind)))
-
-
-def imports(server: FakeDashboards) -> int:
-    return sum(request.path.endswith("/_import") for request in server.requests)
-
-
-def key_of(server: FakeDashboards, kind: str, title: str) -> tuple[str, str]:
-    return next(
-        key for key, thing in server.objects.items() if key[0] == kind and thing["attributes"]["title"] == title
-    )
 
 
 def test_all_are_imported_at_once_and_then_there_is_nothing_to_do(server: FakeDashboards) -> None:
@@ -197,147 +167,12 @@ def test_an_index_that_is_renamed_changes_the_same_index_pattern(server: FakeDas
     assert key_of(server, "index-pattern", "team-events-*")
 
 
-@pytest.mark.parametrize(("tenant", "store"), [("global", ""), ("team-a", "team-a"), ("private", PRIVATE)])
-def test_they_land_in_the_tenant_that_is_asked_for(tenant: str, store: str) -> None:
-    with FakeDashboards(tenants={"global_tenant": True, "team-a": True}) as server:
-        results = apply(config_for(server.url, dashboards=f", tenant: {tenant}"))
-
-        assert {result.error for result in results} == {None}
-        assert {name: len(things) for name, things in server.stores.items() if things} == {store: len(results)}
-
-
-@pytest.mark.parametrize(
-    ("tenants", "tenant", "text"),
-    [
-        (
-            {"global_tenant": True, "team-a": True},
-            "team-b",
-            "the tenant team-b is not there for the user sidecar, who has global_tenant, team-a",
-        ),
-        ({"global_tenant": True, "team-a": False}, "team-a", "the user sidecar may only read the tenant team-a"),
-        ({"global_tenant": False}, "global", "the user sidecar may only read the tenant global"),
-    ],
-)
-def test_a_tenant_that_can_not_be_had_is_said_before_anything_is_written(
-    tenants: dict[str, bool], tenant: str, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DASH_USER", USER)
-    monkeypatch.setenv("DASH_PASSWORD", PASSWORD)
-    auth = ", auth: {basic: {username: {env: DASH_USER}, password: {env: DASH_PASSWORD}}}"
-    with FakeDashboards(user=(USER, PASSWORD), tenants=tenants) as server:
-        with pytest.raises(OpenSearchError, match=text) as caught:
-            SavedObjects(config_for(server.url, dashboards=f", tenant: {tenant}{auth}")).present()
-
-        assert "dashboards.tenant" in caught.value.hint
-        assert imports(server) == 0
-
-
-def test_without_the_security_plugin_there_is_one_tenant() -> None:
-    with FakeDashboards(secured=False) as server:
-        assert {result.error for result in apply(config_for(server.url))} == {None}
-        with pytest.raises(OpenSearchError, match="there are no tenants, so that team-a can't be used"):
-            SavedObjects(config_for(server.url, dashboards=", tenant: team-a")).present()
-
-
-def test_the_credentials_are_those_for_opensearch_or_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DASH_USER", USER)
-    monkeypatch.setenv("DASH_PASSWORD", PASSWORD)
-    basic = "{basic: {username: {env: DASH_USER}, password: {env: DASH_PASSWORD}}}"
-    with FakeDashboards(user=(USER, PASSWORD)) as server:
-        same = f"cluster: c\nopensearch: {{url: 'http://h', auth: {basic}}}\ndashboards: {{url: '{server.url}'}}\n"
-        for config in (loads(same), config_for(server.url, dashboards=f", auth: {basic}")):
-            assert SavedObjects(config).present() == {} or imports(server)
-            apply(config)
-        assert imports(server) == 1
-
-        with pytest.raises(OpenSearchError, match="401") as nobody:
-            SavedObjects(config_for(server.url)).present()
-        assert "set dashboards.auth.basic" in nobody.value.hint
-        monkeypatch.setenv("DASH_PASSWORD", "wrong-password")
-        with pytest.raises(OpenSearchError, match="401") as wrong:
-            SavedObjects(loads(same)).present()
-        assert "check dashboards.auth" in wrong.value.hint
-        assert "wrong-password" not in str(wrong.value)
-
-
-def redirect(exchange: Exchange) -> None:
-    handler = exchange._handler
-    handler.send_response(302)
-    handler.send_header("Location", "https://login.example/start?state=secret-state")
-    handler.send_header("Content-Length", "0")
-    handler.end_headers()
-
-
-LOGIN = b"<!doctype html><html><title>Please sign in</title></html>"
-ELSEWHERE = {"error": "no handler found for uri [/api/v1/configuration/account] and method [GET]"}
-
-
-@pytest.mark.parametrize(
-    ("answers", "kind", "text", "hint"),
-    [
-        ([says(200, LOGIN)], OpenSearchError, "is none of its: <!doctype html>", "a login page is a proxy's"),
-        ([redirect], OpenSearchError, "302 .* a redirect to https://login.example/start ", "a login is a proxy's"),
-        ([says(404, LOGIN), says(404, LOGIN)], OpenSearchError, "404", "its base path included"),
-        ([says(400, ELSEWHERE)], OpenSearchError, "no handler found", "OpenSearch does there"),
-        ([says(403, {"message": "Forbidden"})], OpenSearchError, "403", "kibana_all_write"),
-        ([says(503, {"message": "not ready yet"})], OpenSearchUnavailable, "503 .* not ready yet", ""),
-        ([says(200, {"data": {}}), says(200, {"saved": 1})], OpenSearchError, "the answer to _bulk_get is none", ""),
-        (
-            [
-                says(200, {"data": {}}),
-                says(
-                    200,
-                    {
-                        "saved_objects": [
-                            {"type": "t", "id": "i", "error": {"statusCode": 400, "message": "Unsupported type"}}
-                        ]
-                    },
-                ),
-            ],
-            OpenSearchError,
-            "a saved object can't be read: Unsupported type",
-            "",
-        ),
-    ],
-    ids=[
-        "login page",
-        "login redirect",
-        "another path",
-        "opensearch itself",
-        "forbidden",
-        "starting",
-        "odd",
-        "unreadable",
-    ],
-)
-def test_an_odd_answer_is_explained(
-    server: FakeDashboards, answers: Sequence[Script], kind: type[OpenSearchError], text: str, hint: str
-) -> None:
-    server.script = list(answers)
-
-    with pytest.raises(kind, match=text) as caught:
-        SavedObjects(config_for(server.url)).present()
-
-    assert hint in caught.value.hint
-    assert str(caught.value).startswith(f"OpenSearch Dashboards at {server.url}: ")
-    assert "secret-state" not in str(caught.value)
-
-
-def test_one_that_can_not_be_reached_is_said_by_its_own_name() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-
-    with pytest.raises(OpenSearchUnavailable, match=f"OpenSearch Dashboards at {url}: can't be reached") as caught:
-        SavedObjects(config_for(url)).present()
-
-    assert "is dashboards.url right" in caught.value.hint
-
-
 @pytest.mark.parametrize(
     ("harm", "text"),
     [
         (lambda server: server.migrations.update(visualization=(7, 8, 0)), "422 .*more recent version"),
         (lambda server: server.script.append(says(413, b"too large")), "413"),
-        (lambda server: server.script.append(says(200, LOGIN)), "none of its"),
+        (lambda server: server.script.append(says(200, b"<html>Please sign in</html>")), "none of its"),
         (lambda server: server.script.append(says(200, {"success": False})), "the answer to _import is none of its"),
     ],
     ids=["older", "too large", "login page", "no reason"],
@@ -416,34 +251,6 @@ def test_with_an_address_they_come_last() -> None:
     assert titles[-1] == SavedObjects.title
     link = dashboard_links(config)["Pod logs"]
     assert link.startswith("https://h/_dashboards/app/dashboards?security_tenant=team-a#/view/")
-
-
-def test_a_secret_that_can_not_be_read_is_told_by_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DASH_USER", raising=False)
-    auth = ", auth: {basic: {username: {env: DASH_USER}, password: {env: DASH_USER}}}"
-
-    with pytest.raises(
-        OpenSearchUnavailable, match=r"dashboards\.auth\.basic\.username: the environment variable DASH_USER"
-    ):
-        SavedObjects(config_for("http://127.0.0.1:1", dashboards=auth)).present()
-
-
-def test_https_is_checked_against_its_own_ca_or_that_of_opensearch(tmp_path: Path) -> None:
-    certificate = make_certificate(tmp_path)
-    with FakeDashboards(tls=certificate.context) as server:
-        own = config_for(server.url, dashboards=f", tls: {{ca: {certificate.file}}}")
-        same = loads(
-            f"cluster: c\nopensearch: {{url: 'http://h', tls: {{ca: {certificate.file}}}}}\n"
-            f"dashboards: {{url: '{server.url}'}}\n"
-        )
-        assert SavedObjects(own).present() == SavedObjects(same).present() == {}
-
-        with pytest.raises(OpenSearchError, match="certificate") as none:
-            SavedObjects(config_for(server.url)).present()
-        assert "opensearch.tls.ca" in none.value.hint
-        with pytest.raises(OpenSearchError, match="certificate") as other:
-            SavedObjects(config_for(server.url, dashboards=", tls: {verify: true}")).present()
-        assert "dashboards.tls.ca" in other.value.hint
 
 
 # By the engine
