@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _COMMIT_SECONDS = 0.2
 _RELEASE_SECONDS = 5.0
-_FOLLOW_SECONDS = 10.0
+_FOLLOW_SECONDS = 2.0
 JOURNAL_SECONDS, _OPENSEARCH_SECONDS = 10.0, 30.0
 """How long a link may fail before another sidecar is to try."""
 JOURNAL_TROUBLE = "the journal can't be written"
