@@ -4,12 +4,12 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 
 # The build backend has an environment of its own, which stays behind.
-COPY requirements/build.txt requirements/run.txt requirements/
+COPY requirements/build.txt requirements/aws.txt requirements/
 RUN python -m venv /build \
     && /build/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/build.txt \
     && python -m venv --without-pip /opt/fluent-sidecar \
     && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python install \
-        --no-cache-dir --no-compile --require-hashes -r requirements/run.txt
+        --no-cache-dir --no-compile --require-hashes -r requirements/aws.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY examples/scenarios/ examples/scenarios/
@@ -19,16 +19,17 @@ RUN /build/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation
     && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python install \
         --no-cache-dir --no-compile --no-deps dist/*.whl
 
-# What the Kubernetes client brings along and nothing here imports goes: its asyncio half with the HTTP library of that,
-# and the libraries' own tests.
+# What the Kubernetes client brings along and nothing here imports goes: its asyncio half with the HTTP library of that.
+# So does what botocore knows of any AWS service but the two that are asked, and the libraries' own tests.
 # Byte code is compiled once, since a pod can't write it, and without time stamps, so that builds are alike.
 RUN site=$(/opt/fluent-sidecar/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
     && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python uninstall --yes --quiet \
         aiohttp aiohttp-retry aiohappyeyeballs aiosignal frozenlist multidict propcache yarl \
     && rm -rf "$site/kubernetes/aio" \
+    && find "$site/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name ssm ! -name sts -exec rm -rf {} + \
     && find "$site" -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
     && /opt/fluent-sidecar/bin/python -m compileall -q --invalidation-mode unchecked-hash "$site" \
-    && /opt/fluent-sidecar/bin/python -c 'import kubernetes.client, kubernetes.config, prometheus_client, sidecar.opensearch' \
+    && /opt/fluent-sidecar/bin/python -c 'import botocore.session, kubernetes.client, kubernetes.config, prometheus_client, sidecar.opensearch' \
     && /opt/fluent-sidecar/bin/sidecar --help >/dev/null
 
 

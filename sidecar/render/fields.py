@@ -24,6 +24,9 @@ DATA = "data"
 LEVEL = "level"
 """The severity of a log record."""
 
+GAP = "EventGap"
+"""The `kind` of a document that says that events may be missing."""
+
 RECORD_FIELDS = (TIMESTAMP, ID, INDEX, CLUSTER)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.aws import Aws, aws
 from tests.support.kubeapi import Api
 from tests.support.parts import MARKERS
 from tests.support.podlogs.rows import ROWS, SHORT, TRIED, Result, measure
@@ -61,3 +62,10 @@ def _begin_log_rows(request: pytest.FixtureRequest) -> None:
             request.getfixturevalue("log_results")
         except pytest.skip.Exception:
             return  # the tests that are about them say what is missing
+
+
+@pytest.fixture(scope="session")
+def aws_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """AWS, played by a moto server; tests take parameters of their own."""
+    with aws(tmp_path_factory.mktemp("aws")) as server:
+        yield server

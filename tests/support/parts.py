@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import urllib3
@@ -20,14 +20,19 @@ from tests.support.background import Background
 from tests.support.binaries import GoMissing, build
 from tests.support.kubeapi import Api
 
+if TYPE_CHECKING:
+    from tests.support.secureserver import SecureOpenSearch
+
 # The marker that a test gets for using a fixture.
 MARKERS = {
     "opensearch_url": "opensearch",
+    "secure_opensearch": "opensearch",
     "kubernetes_kubeconfig": "apiserver",
     "api_server": "apiserver",
     "fluent_bit": "fluentbit",
 }
 OPENSEARCH, API_SERVER, FLUENT_BIT = "OpenSearch", "real API server", "fluent-bit"
+SECURE_OPENSEARCH = "OpenSearch with its security plugin"
 
 _NOT_RUN = "NOT RUN: "
 # Set where every part is to be had, such as in CI: then a part that is missing fails its tests.
@@ -88,6 +93,7 @@ class Parts:
 
     def __post_init__(self) -> None:
         self.opensearch = Background(OPENSEARCH, self._open_opensearch)
+        self.secure_opensearch = Background(SECURE_OPENSEARCH, self._open_secure_opensearch)
         self.api_server = Background(API_SERVER, self._open_api_server)
         self.kubeconfig = Background("kubeconfig", self._open_kubeconfig)
 
@@ -95,6 +101,7 @@ class Parts:
         """The parts in the background that a test with these fixtures needs."""
         by_fixture: dict[str, Background[Any]] = {
             "opensearch_url": self.opensearch,
+            "secure_opensearch": self.secure_opensearch,
             "kubernetes_kubeconfig": self.kubeconfig,
             "api_server": self.api_server,
         }
@@ -103,7 +110,7 @@ class Parts:
     def close(self) -> list[str]:
         """End everything that was started, the users of a part before the part; returns what went wrong."""
         complaints = []
-        for part in (self.kubeconfig, self.api_server, self.opensearch):
+        for part in (self.kubeconfig, self.api_server, self.secure_opensearch, self.opensearch):
             try:
                 part.close()
             except Exception as error:  # noqa: BLE001 - the others must be ended too
@@ -126,6 +133,17 @@ class Parts:
             where = "" if part.url in part.description else f" at {part.url}"
             self.taken[OPENSEARCH] = part.description + where
             yield part.url
+
+    @contextmanager
+    def _open_secure_opensearch(self, progress: Callable[[str], None]) -> "Iterator[SecureOpenSearch]":
+        from sidecar.dev.distribution import VERSION  # noqa: PLC0415 - as above
+        from tests.support.secureserver import can_be_had, secure_opensearch  # noqa: PLC0415 - as above
+
+        if why_not := can_be_had():
+            raise Missing(SECURE_OPENSEARCH, why_not)
+        with secure_opensearch(progress) as server:
+            self.taken[SECURE_OPENSEARCH] = f"OpenSearch {VERSION} and its security plugin, from Maven Central"
+            yield server
 
     @contextmanager
     def _open_api_server(self, progress: Callable[[str], None]) -> Iterator[ApiServer]:

@@ -28,7 +28,7 @@ class Pipeline:
 
     Args:
         folder: For everything that it writes.
-        url: OpenSearch.
+        url: OpenSearch; None where its address is a parameter.
         kubeconfig: The API server.
         start_process: The fixture.
         more: Keys of pipeline.yaml that differ, section by section.
@@ -38,16 +38,17 @@ class Pipeline:
         self,
         folder: Path,
         *,
-        url: str,
+        url: str | None,
         kubeconfig: Path,
         start_process: Callable[..., Process],
         more: dict[str, Any] | None = None,
     ) -> None:
         self.index = unique_name("events")
         self.file = folder / "pipeline.yaml"
+        self._seen = folder / "answers"
         content: dict[str, Any] = {
             "cluster": unique_name("cluster"),
-            "opensearch": {"url": url},
+            "opensearch": {"url": url} if url else {},
             "events": {"index": self.index, "lease": unique_name("sidecar")},
             "logs": {"index": unique_name("logs")},
             "controlPlane": {"index": unique_name("control-plane")},
@@ -86,7 +87,12 @@ class Pipeline:
             )
         except urllib3.exceptions.HTTPError:
             return None
-        return answer.data.decode() if answer.status == 200 else None
+        if answer.status != 200:
+            return None
+        # Kept, so that what is looked for in all files is looked for here too.
+        self._seen.mkdir(exist_ok=True)
+        (self._seen / path.strip("/")).write_bytes(answer.data)
+        return answer.data.decode()
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels; 0 while the sidecar doesn't answer."""

@@ -25,11 +25,10 @@ from sidecar.errors import (
     SecretError,
     SidecarError,
 )
-from tests.support.fakes.opensearch import FakeOpenSearch
 from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
-COMMANDS = {"apply", "demo", "init", "render-config", "run", "schema", "validate"}
+COMMANDS = {"apply", "demo", "init", "plan", "render-config", "run", "schema", "validate"}
 SECRET = "hunter2"
 
 
@@ -146,7 +145,7 @@ def test_no_command_shows_the_help() -> None:
     assert "render-config" in result.output
 
 
-@pytest.mark.parametrize("words", [["render-config", "-o", "out"], ["apply"], ["run"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["render-config", "-o", "out"], ["apply"], ["plan"], ["run"]], ids=" ".join)
 def test_a_missing_configuration(words: list[str]) -> None:
     result = sidecar_command(*words)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -155,7 +154,7 @@ def test_a_missing_configuration(words: list[str]) -> None:
     assert result.stderr.splitlines()[0] == "other.yaml: there is no such file"
 
 
-@pytest.mark.parametrize("words", [["render-config", "-o", "out"], ["apply"], ["run"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["render-config", "-o", "out"], ["apply"], ["plan"], ["run"]], ids=" ".join)
 def test_a_wrong_configuration_says_all_at_once(words: list[str], tmp_path: Path) -> None:
     pipeline(tmp_path, rest="events:\n  retian: 30d\n  rotate: dayly\n")
     result = sidecar_command(*words)
@@ -230,7 +229,8 @@ def test_render_config_names_the_files_that_it_could_print(tmp_path: Path) -> No
     result = sidecar_command("render-config", "--stdout", "fluentbit.yaml")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "There is no file 'fluentbit.yaml'; there are\n  fluent-bit.yaml\n" in result.stderr
+    assert "There is no file 'fluentbit.yaml'; there are\n  dashboards/opensearch-dashboards.ndjson\n" in result.stderr
+    assert "\n  fluent-bit.yaml\n" in result.stderr
 
 
 def test_check_is_silent_where_nothing_differs(tmp_path: Path) -> None:
@@ -269,8 +269,8 @@ def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
     result = sidecar_command("render-config", "-o", file)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert (
-        result.stderr == f"{file}: can't be written: File exists\n  -> is there space, and may this user write there?\n"
+    assert result.stderr == (
+        f"{file}/dashboards: can't be written: Not a directory\n  -> is there space, and may this user write there?\n"
     )
 
 
@@ -327,7 +327,7 @@ def test_apply_without_opensearch(tmp_path: Path) -> None:
     assert hint.startswith("  -> ")
 
 
-@pytest.mark.parametrize("command", ["apply", "run"])
+@pytest.mark.parametrize("command", ["apply", "plan", "run"])
 def test_a_secret_that_is_not_set(command: str, tmp_path: Path, kubeconfig: Callable[[], Path]) -> None:
     pipeline(tmp_path, opensearch=", auth: {basic: {username: {env: TEST_USER}, password: {env: TEST_PASSWORD}}}")
     result = sidecar_command(command, *(["--kubeconfig", str(kubeconfig())] if command == "run" else []))
@@ -435,8 +435,8 @@ def test_validate_tells_scripts_where_each_problem_is(tmp_path: Path) -> None:
     assert (result.exit_code, json.loads(result.output)["problems"]) == (0, [])
 
 
-UNUSED = "dashboards: {url: 'https://h/_dashboards'}\nalerts: {monitors: {silence: {enabled: false}}}\n"
-KEYS = ["dashboards.url", "alerts.monitors.silence.enabled"]
+UNUSED = "controlPlane: {types: [api]}\nalerts: {monitors: {silence: {enabled: false}}}\n"
+KEYS = ["controlPlane.types", "alerts.monitors.silence.enabled"]
 
 
 def test_validate_notes_what_only_later_versions_act_on(tmp_path: Path) -> None:
@@ -480,19 +480,6 @@ def test_run_needs_the_name_of_its_node_where_it_asks_for_its_pods(
     assert what.startswith("NODE_NAME is not set")
     assert "spec.nodeName" in hint
     assert not (tmp_path / "state").exists()
-
-
-def test_apply_says_of_each_template_what_it_is(tmp_path: Path) -> None:
-    with FakeOpenSearch() as server:
-        file = tmp_path / "pipeline.yaml"
-        file.write_text(f"cluster: c\nopensearch: {{url: '{server.url}'}}\n")
-        first, second = sidecar_command("apply"), sidecar_command("apply")
-
-    lines = first.stdout.splitlines()
-    assert lines[0] == "component template fluent-sidecar-component-settings: created"
-    assert "index template fluent-sidecar-eks-pod-logs: created" in lines
-    assert len(lines) == len(server.components) + len(server.templates)
-    assert second.stdout == first.stdout.replace(": created", ": unchanged")
 
 
 def test_schema_prints_one() -> None:

@@ -393,13 +393,11 @@ def test_what_later_versions_use_is_checked_now(section: str, text: str, wanted:
 def test_what_this_version_makes_nothing_of_is_known() -> None:
     found = config(
         controlPlane="retain: 3d, types: [api]",
-        dashboards="tenant: a",
         alerts="channel: {slack: {url: {env: A}}}, monitors: {imagePull: {above: 3}, silence: {}}",
         buffer="disk: 3GiB",
     )
     assert found.unused() == (
         "controlPlane.types",
-        "dashboards.tenant",
         "alerts.channel.slack.url",
         "alerts.monitors.imagePull.above",
         "alerts.monitors.silence",
