@@ -12,6 +12,7 @@ import click
 
 from sidecar import __version__
 from sidecar.cli.demo import demo
+from sidecar.cli.manage import apply, config_option, plan
 from sidecar.errors import SidecarError
 
 UNUSED = "this version makes nothing of it"
@@ -58,12 +59,6 @@ def cli() -> None:
       opensearch:
         url: https://opensearch.example:9200
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
-
-
-config_option = click.option(
-    "-c", "--config", "config_file", default="pipeline.yaml", show_default=True, envvar="SIDECAR_CONFIG",
-    metavar="FILE", help="The configuration. Also: SIDECAR_CONFIG.",
-)  # fmt: skip
 
 
 @cli.command(short_help="Write a commented pipeline.yaml to begin with.")
@@ -205,27 +200,6 @@ def _write_or_compare(config_file: str, folder: Path, files: dict[str, str], *, 
         raise RenderError(f"{folder} is not what {config_file} says", hint="without --check it is written again")
 
 
-@cli.command(short_help="Put the index templates in place in OpenSearch.")
-@config_option
-def apply(config_file: str) -> None:
-    """Put the index templates in place in OpenSearch; a second time changes nothing.
-
-    It needs a user that may manage index templates. Indices that exist keep their mappings.
-
-    \b
-    Example:
-      sidecar apply -c pipeline.yaml
-    """  # noqa: D301 - see above
-    from sidecar.config import load  # noqa: PLC0415 - see the module
-    from sidecar.opensearch import connect  # noqa: PLC0415
-    from sidecar.opensearch.apply import apply_templates  # noqa: PLC0415
-    from sidecar.render.templates import templates  # noqa: PLC0415
-
-    config = load(config_file)
-    for change in apply_templates(connect(config), templates(config)):
-        click.echo(f"{change.kind} {change.name}: {change.action.value}")
-
-
 @cli.command(short_help="Watch a cluster's events, and see them arrive in OpenSearch.")
 @config_option
 @click.option(
@@ -273,4 +247,5 @@ def run(
     Agent(config, api, client, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-cli.add_command(demo)
+for command in (plan, apply, demo):
+    cli.add_command(command)

@@ -73,11 +73,13 @@ class Client:
 
     Attributes:
         access: What it takes its connection from.
+        requests: How many were sent.
     """
 
     def __init__(self, url: str = "", options: Options | None = None, *, access: Source | None = None) -> None:
         # It sends nothing twice that may have been done: callers know what may be.
         self.access: Source = access or _Fixed(url, options or Options())
+        self.requests = 0
 
     @property
     def url(self) -> str:
@@ -100,6 +102,7 @@ class Client:
             OpenSearchUnavailable: No connection, a time-out, overload, no credentials: trying again may help.
             OpenSearchError: Refused; `status` holds the HTTP status, or 0.
         """
+        self.requests += 1
         content_type = "application/x-ndjson" if path.endswith(_LINES) else "application/json"
         answer = self._send(method, path, params or {}, _encoded(body), content_type)
         if not answer.ok:

@@ -43,6 +43,17 @@ _SIGNATURE: tuple[tuple[str, str], ...] = (
     ("security token included in the request", "the AWS credentials have expired, or are of another account"),
 )
 
+_STATES: tuple[tuple[str, str], ...] = (
+    (
+        "read-only-allow-delete block",
+        "free disk space on its nodes, by deleting indices or a shorter retain: then it lifts the block by itself",
+    ),
+    ("cluster read-only", "somebody made the whole cluster read-only: set cluster.blocks.read_only to null"),
+    ("index read-only", "somebody made the index read-only: set its index.blocks.read_only to null"),
+    ("maximum shards open", "delete old indices, shorten retain, or raise cluster.max_shards_per_node"),
+)
+"""States of the server, which pass or are mended there; whatever status they come with."""
+
 
 class RefusedError(OpenSearchError):
     """An HTTP status that says no."""
@@ -78,6 +89,9 @@ def refusal(answer: Answer, request: str, *, url: str, kind: str) -> OpenSearchE
     text = f"{server}: {status} for {request}: {reason}"
     if status == _BAD_REQUEST and _PLAIN_TO_TLS.search(answer.body):
         return refused(f"{server}: speaks HTTPS, not HTTP", status, "write https:// in opensearch.url")
+    for words, hint in _STATES:
+        if words in reason:
+            return OpenSearchUnavailable(text, hint=hint)
     if status == _UNAUTHORIZED:
         what, hint = _UNAUTHORIZED_BY[kind]
         return refused(f"{server}: {what}", status, hint)

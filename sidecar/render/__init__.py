@@ -14,6 +14,7 @@ from sidecar.render.layout import FLUENT_BIT_FILE, Layout
 from sidecar.render.lua import SETTINGS, scripts
 from sidecar.render.policies import policies
 from sidecar.render.proof import prove
+from sidecar.render.roles import roles
 from sidecar.render.templates import templates as all_templates
 
 __all__ = ["MANIFEST", "render", "to_yaml"]
@@ -44,6 +45,8 @@ def render(config: Config) -> dict[str, str]:
         files[f"opensearch/index-templates/{name}.json"] = _json(template)
     for name, policy in policies(config).items():
         files[f"opensearch/policies/{name}.json"] = _json(policy)
+    for name, role in roles(config).items():
+        files[f"opensearch/roles/{name}.json"] = _json(role)
     return {**dict(sorted(files.items())), MANIFEST: _json(_manifest(config, files))}
 
 

@@ -9,11 +9,10 @@ import yaml
 from sidecar.agent.node import Node
 from sidecar.config import Config, load
 from sidecar.opensearch import connect
-from sidecar.opensearch.apply import apply_templates
 from sidecar.opensearch.client import Client
 from sidecar.render.fluentbit import HOST, PORT
 from sidecar.render.layout import Layout
-from sidecar.render.templates import templates
+from tests.support.managing import put_in_place
 from tests.support.podlogs.spec import Log
 
 Json = dict[str, Any]
@@ -114,8 +113,7 @@ class Rendered:
     def apply(self, opensearch: str) -> None:
         """Put the index templates in place."""
         client = Client(opensearch)
-        for _ in apply_templates(client, templates(self.config)):
-            pass
+        put_in_place(client, self.config)
         client.close()
 
     def clean(self, opensearch: str) -> None:
