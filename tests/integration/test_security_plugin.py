@@ -71,6 +71,26 @@ def test_another_name_for_the_host_is_said(
     assert "certificate is not valid for 'localhost'" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("days", "what", "hint"),
+    [
+        (2, "knows no user by our certificate (401)", "have the name in opensearch.auth.mtls.cert"),
+        (-1, "can't be reached", "opensearch.auth.mtls"),
+    ],
+    ids=["unknown", "expired"],
+)
+def test_what_is_wrong_with_our_certificate_is_said(
+    secure_opensearch: SecureOpenSearch, tmp_path: Path, days: int, what: str, hint: str
+) -> None:
+    own = make_certificate(tmp_path, "client", issuer=secure_opensearch.authority, days=days)
+    auth = f"{{mtls: {{cert: {own.file}, key: {own.key}}}}}"
+    tls = f"{{ca: {secure_opensearch.ca}}}"
+    text = f"cluster: c\nopensearch: {{url: '{secure_opensearch.url}', tls: {tls}, auth: {auth}}}\n"
+    error = error_of(connect(loads(text)))
+    assert what in str(error)
+    assert hint in error.hint
+
+
 def test_a_missing_permission_is_named(client_of: Callable[..., Client], secure_opensearch: SecureOpenSearch) -> None:
     user, password, index = unique_name("reader"), secret("No-Role@1"), unique_name("index")
     body = {"password": password, "backend_roles": []}
