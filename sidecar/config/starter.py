@@ -38,6 +38,11 @@ _SAMPLES = {
     "controlPlane.logGroup": "/aws/eks/my-cluster/cluster",
     "dashboards.url": "https://localhost:5601",
     "alerts.channel.slack.url": "{file: /run/secrets/slack/url}",
+    "alerts.channel.chime.url": "{file: /run/secrets/chime/url}",
+    "alerts.channel.microsoftTeams.url": "{file: /run/secrets/teams/url}",
+    "alerts.channel.webhook.url": "{env: ALERTS_URL}",
+    "alerts.channel.sns.topicArn": "arn:aws:sns:eu-west-1:123456789012:alerts",
+    "alerts.channel.sns.roleArn": "arn:aws:iam::123456789012:role/opensearch-alerts",
 }
 """Values for keys that have no default, or one that shows little; the first two must be there."""
 

@@ -23,6 +23,8 @@ DATA = "data"
 """The fields of a log record that is a JSON object."""
 LEVEL = "level"
 """The severity of a log record."""
+GAP_KIND = "EventGap"
+"""`kind` of a document among the Events that says that some may be missing."""
 
 RECORD_FIELDS = (TIMESTAMP, ID, INDEX, CLUSTER)
 

@@ -435,8 +435,8 @@ def test_validate_tells_scripts_where_each_problem_is(tmp_path: Path) -> None:
     assert (result.exit_code, json.loads(result.output)["problems"]) == (0, [])
 
 
-UNUSED = "dashboards: {url: 'https://h/_dashboards'}\nalerts: {monitors: {silence: {enabled: false}}}\n"
-KEYS = ["dashboards.url", "alerts.monitors.silence.enabled"]
+UNUSED = "controlPlane: {types: [api], logGroup: /aws/eks/c/cluster}\n"
+KEYS = ["controlPlane.types", "controlPlane.logGroup"]
 
 
 def test_validate_notes_what_only_later_versions_act_on(tmp_path: Path) -> None:
