@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from sidecar.config.logs import PRESET_TAG, RULE_TAG
 from sidecar.config.model import Config, section_at
+from sidecar.config.opensearch import MANAGER_TAG, SWITCH_TAG
 from sidecar.config.secret import SecretRef
 from sidecar.config.section import Misfits
 from sidecar.config.show import shown
@@ -100,6 +101,7 @@ def _path(loc: Path) -> Path:
         part
         for before, part in zip((None, *loc), loc, strict=False)
         if not (isinstance(before, int) and part in {PRESET_TAG, RULE_TAG})
+        and not (before == "manage" and part in {SWITCH_TAG, MANAGER_TAG})
     )
 
 

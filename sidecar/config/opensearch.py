@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from sidecar.config.names import AbsolutePath, checked_version, is_ip_address
 from sidecar.config.secret import SecretRef
@@ -110,6 +110,17 @@ class Auth(Section):
         return self
 
 
+class Manage(Section):
+    """Who puts things in place in OpenSearch, where it isn't the sidecar on the nodes."""
+
+    auth: Auth
+    """Credentials of a user with the manager's role, which `sidecar apply` and `sidecar plan` use, and nothing else."""
+
+
+SWITCH_TAG, MANAGER_TAG = "<switch>", "<manager>"
+"""Parts that pydantic puts into the path of `manage`, by what it is."""
+
+
 class Tls(Section):
     """Transport security; used where `url` begins with https."""
 
@@ -130,8 +141,16 @@ class OpenSearch(Section):
     """Credentials, by reference."""
     tls: Tls = section(Tls)
     """How the server's certificate is checked."""
-    manage: bool = True
-    """Whether `sidecar run` itself puts the index templates in place before the first document."""
+    manage: Annotated[
+        Annotated[bool, Tag(SWITCH_TAG)] | Annotated[Manage, Tag(MANAGER_TAG)],
+        Discriminator(lambda value: MANAGER_TAG if isinstance(value, (dict, Manage)) else SWITCH_TAG),
+    ] = True
+    """Whether the sidecar that leads puts templates, policies and the rest in place, with the credentials of `auth`.
+    With `false`, or with `{auth: ...}`, whose keys are those of `opensearch.auth`, only `sidecar apply` does, and
+    `sidecar run` waits until the templates are there."""
+    roles: bool = False
+    """Whether the roles of the security plugin are put in place too. That takes an administrator, who may use the
+    security API; the roles are rendered in any case, for somebody else to put."""
     compress: bool = False
     """Whether Fluent Bit compresses requests with gzip. It doubles the CPU that sending takes, so it is for links that
     cost money."""
@@ -159,12 +178,28 @@ class OpenSearch(Section):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         found: Found = []
-        if self.auth.mtls and self.endpoint.scheme != "https":
-            found.append((("auth", "mtls"), "a client certificate needs a url that begins with https"))
+        if self.endpoint.scheme != "https":
+            text = "a client certificate needs a url that begins with https"
+            found += [((*path, "mtls"), text) for path, auth in self._auths() if auth.mtls]
         if (self.endpoint.hostname or "").endswith(".aoss.amazonaws.com"):
             found.append((("url",), _SERVERLESS))
         refuse(found)
         return self
+
+    def _auths(self) -> list[tuple[tuple[str, ...], Auth]]:
+        """All credentials, each with its path."""
+        manager = [(("manage", "auth"), self.manage.auth)] if isinstance(self.manage, Manage) else []
+        return [(("auth",), self.auth), *manager]
+
+    @property
+    def leader_manages(self) -> bool:
+        """Whether the sidecar that leads puts things in place."""
+        return self.manage is True
+
+    @property
+    def manager_auth(self) -> Auth:
+        """The credentials for putting things in place."""
+        return self.manage.auth if isinstance(self.manage, Manage) else self.auth
 
     @property
     def endpoint(self) -> SplitResult:

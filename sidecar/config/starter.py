@@ -132,6 +132,8 @@ _KINDS = {
 
 
 def _kind(entry: Json) -> str:
+    if "oneOf" in entry and "items" not in entry:
+        return " \\| ".join(map(_kind, entry["oneOf"]))
     if "const" in entry:
         return f"`{entry['const']}`"
     if "enum" in entry:

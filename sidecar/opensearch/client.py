@@ -11,7 +11,7 @@ import orjson
 import urllib3
 
 from sidecar.config import Config, resolve
-from sidecar.config.opensearch import MtlsAuth, Tls
+from sidecar.config.opensearch import Auth, MtlsAuth, Tls
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 from sidecar.opensearch.connection import Answer, Connection, Options, short
 
@@ -25,29 +25,34 @@ _LINES = ("/_bulk", "/_msearch")
 """What takes JSON line by line."""
 
 
-def connect(config: Config) -> "Client":
+def connect(config: Config, auth: Auth | None = None) -> "Client":
     """A client for the `opensearch` section; nothing is sent yet.
+
+    Args:
+        config: pipeline.yaml.
+        auth: Credentials; the section's own if None.
 
     Raises:
         SecretError: A credential can't be read.
         OpenSearchError: The credentials are of a kind that needs AWS, which this version renders for Fluent Bit only.
     """
     settings = config.opensearch
+    auth = auth or settings.auth
     for kind in ("ssm", "sigv4"):
-        if getattr(settings.auth, kind) is not None:
+        if getattr(auth, kind) is not None:
             raise OpenSearchError(
                 f"opensearch.auth.{kind}: the sidecar itself can't use it in this version, only Fluent Bit can",
                 hint="use basic or mtls",
             )
     user_and_password, context = None, None
-    if settings.auth.basic:
-        basic = settings.auth.basic
+    if auth.basic:
+        basic = auth.basic
         user_and_password = (
             resolve(basic.username, name="opensearch.auth.basic.username"),
             resolve(basic.password, name="opensearch.auth.basic.password"),
         )
     if settings.endpoint.scheme == "https":
-        context = _ssl_context(settings.tls, settings.auth.mtls)
+        context = _ssl_context(settings.tls, auth.mtls)
     return Client(settings.url, Options(basic=user_and_password, ssl_context=context))
 
 
@@ -86,6 +91,8 @@ class Client:
     def __init__(self, url: str, options: Options | None = None) -> None:
         options = options or Options()
         self.url = url
+        self.requests = 0
+        """How many were sent."""
         self._authenticated = options.basic is not None
         # It sends nothing twice: callers know what may be.
         self._connection = Connection(url, seconds=_SECONDS, options=options)
@@ -107,6 +114,7 @@ class Client:
             OpenSearchError: Refused; `status` holds the HTTP status, or 0.
         """
         content_type = "application/x-ndjson" if path.endswith(_LINES) else "application/json"
+        self.requests += 1
         answer = self._connection.send(method, path, params or {}, _encoded(body), content_type)
         if not answer.ok:
             raise self._refused(answer, f"{method} {path}")

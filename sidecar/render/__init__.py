@@ -15,6 +15,7 @@ from sidecar.render.layout import FLUENT_BIT_FILE, Layout
 from sidecar.render.lua import SETTINGS, scripts
 from sidecar.render.policies import policies
 from sidecar.render.proof import prove
+from sidecar.render.roles import roles
 from sidecar.render.templates import templates as all_templates
 
 __all__ = ["MANIFEST", "render", "to_yaml"]
@@ -49,6 +50,8 @@ def render(config: Config) -> dict[str, str]:
         files[f"opensearch/monitors/{name}.json"] = _json(monitor)
     for name, channel in channels(config).items():
         files[f"opensearch/channels/{name.replace('_', '-')}.json"] = _json(channel)
+    for name, role in roles(config).items():
+        files[f"opensearch/roles/{name}.json"] = _json(role)
     return {**dict(sorted(files.items())), MANIFEST: _json(_manifest(config, files))}
 
 

@@ -9,7 +9,7 @@ The mappings are component templates, which the index templates are composed of:
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sidecar import __version__
@@ -86,8 +86,7 @@ class Templates(NamedTuple):
 
 def templates(config: Config) -> Templates:
     """All templates of a configuration."""
-    components = component_templates(config)
-    return Templates(components, _index_templates(config, components))
+    return Templates(component_templates(config), index_templates(config))
 
 
 def component_templates(config: Config) -> dict[str, Json]:
@@ -112,19 +111,15 @@ def component_templates(config: Config) -> dict[str, Json]:
 
 
 def index_templates(config: Config) -> dict[str, Json]:
-    """Index templates by name; the hash in `_meta` is of the components too."""
-    return templates(config).indices
-
-
-def _index_templates(config: Config, components: Mapping[str, Json]) -> dict[str, Json]:
+    """Index templates by name. The hash in `_meta` is not of the components: of a thousand none changes with them."""
     found: dict[str, Json] = {}
     for family in families(config):
         used = (SETTINGS, {"events": EVENTS, "logs": LOGS, "controlPlane": CONTROL_PLANE}[family.source])
         found[f"fluent-sidecar-{family.index}"] = _template(
-            index_pattern(family), family.description, {"composed_of": list(used)}, components
+            index_pattern(family), family.description, {"composed_of": list(used)}
         )
     dead_letter = {"composed_of": [SETTINGS], "template": {"mappings": _mappings(config, DEAD_LETTER_FIELDS)}}
-    found[DEAD_LETTER] = _template(DEAD_LETTER, "Documents that OpenSearch refused, as text", dead_letter, components)
+    found[DEAD_LETTER] = _template(DEAD_LETTER, "Documents that OpenSearch refused, as text", dead_letter)
     return found
 
 
@@ -132,18 +127,16 @@ def _mappings(config: Config, fields: Iterable[Field]) -> Json:
     return {"dynamic": False, "properties": properties(config, fields)}
 
 
-def _template(pattern: str, description: str, body: Json, components: Mapping[str, Json]) -> Json:
-    content = {"index_patterns": [pattern], "priority": _PRIORITY, **body}
-    parts = [components[name]["_meta"]["hash"] for name in body["composed_of"]]
-    return _marked(content, description, parts)
+def _template(pattern: str, description: str, body: Json) -> Json:
+    return _marked({"index_patterns": [pattern], "priority": _PRIORITY, **body}, description)
 
 
-def _marked(content: Json, description: str, parts: Iterable[str] = ()) -> Json:
+def _marked(content: Json, description: str) -> Json:
     meta = {
         "managed_by": "fluent-sidecar",
         "description": description,
         "version": __version__,
-        "hash": content_hash({"content": content, "parts": list(parts)}),
+        "hash": content_hash(content),
     }
     return {**content, "_meta": meta}
 

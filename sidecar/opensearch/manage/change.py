@@ -16,6 +16,8 @@ class Action(Enum):
     """It can't be put: somebody else has the name, or something is in the way. `reason` says what, and what to do."""
     UNSUPPORTED = "unsupported"
     """The server lacks the plugin, or can't be asked for want of a permission. One such change stands for its kind."""
+    WAITING = "waiting"
+    """It is as it should be, and the server has yet to act on it by itself, as `effect` says."""
     LEFTOVER = "leftover"
     """The project made it, and this pipeline.yaml doesn't name it: an earlier one, or another cluster's. It is left."""
 
@@ -41,6 +43,7 @@ class Change:
         diff: Unified diff of its canonical JSON; empty where nothing changes. It holds no secret.
         effect: What this does to indices that exist, in a sentence; empty where there is nothing to say.
         reason: Why it is refused or unsupported, and what to do.
+        warning: What keeps it from having its effect though it is or will be there; empty where nothing does.
         edited: Whether somebody changed it since the project put it.
     """
 
@@ -50,6 +53,7 @@ class Change:
     diff: str = ""
     effect: str = ""
     reason: str = ""
+    warning: str = ""
     edited: bool = False
 
     def as_json(self) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from sidecar.opensearch.manage.server import Server
 
 Json = dict[str, Any]
 
+_FORBIDDEN = 403
+
 
 @dataclass(frozen=True)
 class Present:
@@ -66,8 +68,8 @@ class Kind(ABC):
         """What the server has, by name: of the names wanted whosever it is, and all else that is ours. Few requests.
 
         Raises:
-            RefusedError: 403, a permission is missing: the kind is reported as a whole, and the others go on.
-            OpenSearchError: It can't be told.
+            OpenSearchError: It can't be told, for example for want of a permission (`RefusedError`, 403): the kind is
+                reported as refused as a whole, and the others go on.
         """
 
     @abstractmethod
@@ -96,15 +98,31 @@ class Kind(ABC):
             OpenSearchError: It was not deleted.
         """
 
-    def unsupported(self, server: Server) -> str:  # noqa: ARG002 - for those that need a plugin
+    def unsupported(self, server: Server) -> str:
         """Why this server can't have the kind, and what that means; empty where it can. Asked before all else."""
         return ""
 
-    def obstacle(self, name: str) -> str:  # noqa: ARG002 - for those that others can be in the way of
+    def obstacle(self, name: str) -> str:
         """What is in the way of a wanted object, in words; empty where nothing is. Asked after `present`."""
         return ""
 
-    def effect(self, name: str, before: Present | None) -> str:  # noqa: ARG002 - for those that have one
+    def warning(self, name: str) -> str:
+        """What keeps a wanted object from having its effect, though it can be put; empty where nothing does."""
+        return ""
+
+    def waiting(self, name: str) -> str:
+        """What the server has yet to do for an object that is as it should be; empty for nothing."""
+        return ""
+
+    def nudge(self, name: str) -> str:
+        """Ask the server for what `waiting` told of; returns what there is to know, as `put` does."""
+        return ""
+
+    def loss(self, name: str, before: Present) -> str:
+        """What deleting an object means for indices that exist, in a sentence; empty for nothing."""
+        return ""
+
+    def effect(self, name: str, before: Present | None) -> str:
         """What creating (`before` is None) or updating it does to indices that exist, in a sentence; or nothing."""
         return ""
 
@@ -115,13 +133,16 @@ class Kind(ABC):
     def put_all(self, items: Sequence[Item]) -> Iterator[Result]:
         """Put several, and tell of each once it is done; for kinds whose server takes many at once to replace.
 
-        Raises:
-            OpenSearchError: The server can't be reached: the rest would fail too.
+        What would fail for the others too - a permission that is missing, a server that is away - is tried once.
         """
+        hopeless: OpenSearchError | None = None
         for item in items:
+            if hopeless:
+                yield Result(item.name, hopeless)
+                continue
             try:
                 yield Result(item.name, note=self.put(item))
-            except OpenSearchUnavailable:
-                raise
             except OpenSearchError as error:
+                if isinstance(error, OpenSearchUnavailable) or getattr(error, "status", 0) == _FORBIDDEN:
+                    hopeless = error
                 yield Result(item.name, error)

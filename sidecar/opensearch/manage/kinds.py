@@ -5,13 +5,27 @@ from collections.abc import Sequence
 from sidecar.config import Config
 from sidecar.opensearch.client import Client
 from sidecar.opensearch.manage.kind import Kind
+from sidecar.opensearch.manage.policies import Policies
+from sidecar.opensearch.manage.roles import Roles
+from sidecar.opensearch.manage.templates import ComponentTemplates, IndexTemplates
+from sidecar.render.policies import policies
+from sidecar.render.roles import roles
+from sidecar.render.templates import templates
 
 
-def first_kinds(config: Config, client: Client) -> Sequence[Kind]:  # noqa: ARG001 - they follow
-    """What must be there before the first document: it decides how documents are stored, and for how long."""
-    return ()
+def first_kinds(config: Config, client: Client) -> Sequence[Kind]:
+    """What must be there before the first document: it decides how documents are stored, and for how long.
+
+    Policies come before the templates that make indices: the server attaches one only to what is younger.
+    """
+    wanted = templates(config)
+    return [
+        ComponentTemplates(client, wanted, config),
+        Policies(client, policies(config)),
+        IndexTemplates(client, wanted),
+    ]
 
 
-def later_kinds(config: Config, client: Client) -> Sequence[Kind]:  # noqa: ARG001 - they follow
+def later_kinds(config: Config, client: Client) -> Sequence[Kind]:
     """What can wait: who may do what, alerts, dashboards. What fails here keeps no document back."""
-    return ()
+    return [Roles(client, roles(config))] if config.opensearch.roles else []

@@ -21,11 +21,13 @@ class Server:
         number: Its version, such as `2.19.4`.
         features: The plugins of interest that it has.
         amazon: Whether it is an Amazon OpenSearch Service domain.
+        notes: What is to be known of it, in sentences.
     """
 
     number: str
     features: frozenset[Feature] = frozenset()
     amazon: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def version(self) -> tuple[int, ...]:

@@ -1,0 +1,223 @@
+"""Component and index templates: how documents are mapped. One request reads all of a kind, however many there are."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from sidecar.config import Config
+from sidecar.config.globs import overlap
+from sidecar.errors import OpenSearchUnavailable
+from sidecar.opensearch.client import Client, RefusedError
+from sidecar.opensearch.manage.diff import without
+from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
+from sidecar.render.indices import families, index_pattern
+from sidecar.render.templates import Templates
+
+MARK = "fluent-sidecar"
+_NAMES = f"{MARK}-*"
+_NOT_FOUND = 404
+_META = "*.name,*.*._meta.hash,*.*._meta.managed_by"
+_NEXT = {
+    "daily": "from the next day (UTC) on",
+    "monthly": "from the next month (UTC) on",
+    "never": "not at all while the index that exists is written to",
+}
+
+
+def templates_in_place(client: Client, templates: Templates) -> bool:
+    """Whether the server has exactly these templates, by the hash in their `_meta`.
+
+    Raises:
+        OpenSearchError: It can't be told.
+    """
+    for kind, wanted in (("component_template", templates.components), ("index_template", templates.indices)):
+        there = _read(client, kind, _NAMES, params={"filter_path": _META})
+        if any(
+            there.get(name, {}).get("_meta", {}).get("hash") != body["_meta"]["hash"] for name, body in wanted.items()
+        ):
+            return False
+    return True
+
+
+class _TemplateKind(Kind):
+    """What both kinds of templates have in common."""
+
+    key: str
+    """As it is in paths and answers."""
+
+    def __init__(self, client: Client, wanted: Mapping[str, Json]) -> None:
+        self._client = client
+        self._wanted = wanted
+
+    @property
+    def wanted(self) -> Mapping[str, Json]:
+        return self._wanted
+
+    def canonical(self, body: Json) -> Json:
+        return _canonical(body)
+
+    def put(self, item: Item) -> str:
+        self._client.request("PUT", self._path(item.name), item.body)
+        return ""
+
+    def delete(self, name: str, before: Present) -> None:
+        try:
+            self._client.request("DELETE", self._path(name))
+        except RefusedError as error:
+            if error.status != _NOT_FOUND:
+                raise
+
+    def _path(self, name: str) -> str:
+        return f"/_{self.key}/{quote(name, safe='')}"
+
+    def _present(self, name: str, body: Json) -> Present:
+        meta = _meta(body)
+        wanted = self._wanted.get(name)
+        # The same hash above another content: somebody changed it by hand. Another hash may be an older version's.
+        same = wanted is not None and meta.get("hash") == wanted["_meta"]["hash"]
+        edited = (_canonical(body) != _canonical(wanted)) if wanted is not None and same else None
+        return Present(body, ours=meta.get("managed_by") == MARK, edited=edited)
+
+
+class ComponentTemplates(_TemplateKind):
+    """Settings and mappings, which index templates are composed of."""
+
+    title, key = "component template", "component_template"
+
+    def __init__(self, client: Client, templates: Templates, config: Config) -> None:
+        super().__init__(client, templates.components)
+        self._rotations = _rotations(templates, config)
+
+    def present(self) -> Mapping[str, Present]:
+        there = _read(self._client, self.key, _NAMES)
+        return {name: self._present(name, body) for name, body in there.items()}
+
+    def effect(self, name: str, before: Present | None) -> str:
+        if before is None:
+            return ""
+        when = "; ".join(f"{pattern}: {_NEXT[rotate]}" for rotate, pattern in self._rotations.get(name, {}).items())
+        return f"Indices that exist stay as they are. The change holds for new ones{f' - {when}' if when else ''}."
+
+
+class IndexTemplates(_TemplateKind):
+    """Which indices are made of which component templates."""
+
+    title, key = "index template", "index_template"
+
+    def __init__(self, client: Client, templates: Templates) -> None:
+        super().__init__(client, templates.indices)
+        self._others: dict[str, Json] = {}
+
+    def present(self) -> Mapping[str, Present]:
+        # All of them: those of others may claim the same indices.
+        there = _read(self._client, self.key, "")
+        found = {name: self._present(name, body) for name, body in there.items()}
+        mine = {name: one for name, one in found.items() if name in self._wanted or one.ours}
+        self._others = {name: body for name, body in there.items() if name not in self._wanted}
+        return mine
+
+    def effect(self, name: str, before: Present | None) -> str:
+        return "Indices that exist stay as they are." if before else ""
+
+    def obstacle(self, name: str) -> str:
+        for other, body in self._rivals(name):
+            if _priority(body) == _priority(self._wanted[name]):
+                whose = "an earlier pipeline.yaml made it, or another cluster's" if _ours(body) else "not made here"
+                return (
+                    f"the index template {other} ({whose}) claims {_patterns(body)} with the same priority "
+                    f"{_priority(body)}, which OpenSearch refuses: delete it, or give it another priority"
+                )
+        return ""
+
+    def warning(self, name: str) -> str:
+        for other, body in self._rivals(name):
+            if _priority(body) > _priority(self._wanted[name]):
+                return (
+                    f"the index template {other}, which fluent-sidecar didn't make, claims {_patterns(body)} with the "
+                    f"higher priority {_priority(body)}: new indices are made as it says, and may reject documents; "
+                    "narrow its patterns, or lower its priority"
+                )
+        return ""
+
+    def _rivals(self, name: str) -> Iterator[tuple[str, Json]]:
+        mine = self._wanted[name]["index_patterns"]
+        for other, body in self._others.items():
+            if any(overlap(one, another) for one in mine for another in body.get("index_patterns", ())):
+                yield other, body
+
+
+def _read(client: Client, kind: str, names: str, params: Mapping[str, str] | None = None) -> dict[str, Json]:
+    """The templates by name; none is no error."""
+    try:
+        answer = client.request("GET", f"/_{kind}/{names}" if names else f"/_{kind}", params=params)
+    except RefusedError as error:
+        if error.status == _NOT_FOUND:
+            return {}
+        raise
+    try:
+        listed = answer[f"{kind}s"] if answer or not params else []  # a filter leaves nothing of an empty list
+        found: dict[str, Json] = {entry["name"]: dict(entry.get(kind) or {}) for entry in listed}
+    except (LookupError, TypeError, ValueError):
+        raise OpenSearchUnavailable(
+            f"OpenSearch at {client.url}: was asked for templates, answered another thing"
+        ) from None
+    return found
+
+
+def _meta(body: Json) -> Json:
+    meta = body.get("_meta")
+    return meta if isinstance(meta, dict) else {}
+
+
+def _ours(body: Json) -> bool:
+    return bool(_meta(body).get("managed_by") == MARK)
+
+
+def _priority(body: Json) -> int:
+    return int(body.get("priority") or 0)
+
+
+def _patterns(body: Json) -> str:
+    return ", ".join(body.get("index_patterns", ()))
+
+
+def _canonical(body: Json) -> Json:
+    """Settings as the server keeps them: by their full names, as text. The version that made it is no difference."""
+    content = without(body, "template", "_meta", "priority")
+    template = body.get("template") or {}
+    rest = {key: value for key, value in without(template, "settings").items() if value}
+    settings = dict(_flat(template.get("settings") or {}))
+    if settings:
+        rest["settings"] = settings
+    if rest:
+        content["template"] = rest
+    if "index_patterns" in body:
+        content["priority"] = _priority(body)
+    meta = without(_meta(body), "version")
+    return {**content, "_meta": meta}
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        else:
+            full = name if name.startswith("index.") else f"index.{name}"
+            yield full, [_text(item) for item in value] if isinstance(value, list) else _text(value)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _rotations(templates: Templates, config: Config) -> dict[str, dict[str, str]]:
+    """For each component: the rotations of the indices that it is for, each with one of their patterns."""
+    found: dict[str, dict[str, str]] = {}
+    by_pattern = {index_pattern(family): family.rotate for family in families(config)}
+    for body in templates.indices.values():
+        pattern = body["index_patterns"][0]
+        if pattern in by_pattern:
+            for component in body["composed_of"]:
+                found.setdefault(component, {}).setdefault(by_pattern[pattern], pattern)
+    return found

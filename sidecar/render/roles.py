@@ -1,0 +1,91 @@
+"""Roles of the security plugin: no more than each needs, by the index names of this configuration.
+
+They are rendered for whoever may put them. Nobody is mapped to them: whom they are for, the file can't know.
+"""
+
+from typing import Any
+
+from sidecar.config.model import DEAD_LETTER, Config
+from sidecar.render.indices import event_index_pattern, families, index_pattern
+
+Json = dict[str, Any]
+
+WRITER, MANAGER = "fluent-sidecar-writer", "fluent-sidecar-manager"
+
+
+def roles(config: Config) -> dict[str, Json]:
+    """Roles by name, as the security API takes them."""
+    patterns = [*(index_pattern(family) for family in families(config)), DEAD_LETTER]
+    return {WRITER: _writer(config, patterns), MANAGER: _manager(config, patterns)}
+
+
+def _writer(config: Config, patterns: list[str]) -> Json:
+    return {
+        "description": "fluent-sidecar: creates documents, looks them up by id, and reads its templates",
+        "cluster_permissions": [
+            # Both are asked for the cluster as well as for each index.
+            "indices:data/write/bulk",
+            "indices:data/read/mget",
+            "cluster:admin/component_template/get",
+            "indices:admin/index_template/get",
+        ],
+        "index_permissions": [
+            {
+                "index_patterns": patterns,
+                "allowed_actions": [
+                    "indices:data/write/bulk*",
+                    # Of a bulk request's `create`. There is no permission for that alone, without `index`.
+                    "indices:data/write/index",
+                    "indices:data/read/mget*",
+                    # The first document of a day or month makes its index.
+                    "indices:admin/create",
+                    # The security plugin asks for it with the first document of a new index.
+                    "indices:admin/mapping/put",
+                ],
+            },
+            # The newest event tells a new leader up to when events are there.
+            {"index_patterns": [event_index_pattern(config.events)], "allowed_actions": ["indices:data/read/search"]},
+        ],
+        "tenant_permissions": [],
+    }
+
+
+def _manager(config: Config, patterns: list[str]) -> Json:
+    return {
+        "description": "fluent-sidecar: puts templates, policies, alerts and dashboards in place",
+        "cluster_permissions": [
+            "cluster:monitor/main",
+            # Which plugins there are.
+            "cluster:monitor/state",
+            "cluster:monitor/nodes/info",
+            "cluster:admin/component_template/*",
+            "indices:admin/index_template/*",
+            "cluster:admin/opendistro/ism/*",
+            "cluster:admin/opendistro/alerting/*",
+            "cluster:admin/opensearch/alerting/*",
+            "cluster:admin/opensearch/notifications/*",
+        ],
+        "index_permissions": [
+            {
+                "index_patterns": patterns,
+                "allowed_actions": [
+                    "indices:admin/opensearch/ism/managedindex",
+                    # A policy does what its maker may do: without this nothing is deleted when its time is over.
+                    "indices:admin/delete",
+                    "indices:monitor/stats",
+                    # A monitor reads with its maker's rights.
+                    "indices:data/read/search",
+                    "indices:admin/mappings/get",
+                    "indices:admin/resolve/index",
+                ],
+            },
+        ],
+        "tenant_permissions": [
+            {"tenant_patterns": [_tenant(config.dashboards.tenant)], "allowed_actions": ["kibana_all_write"]}
+        ],
+    }
+
+
+def _tenant(name: str) -> str:
+    """The tenant that all users share has another name in roles than elsewhere."""
+    return "global_tenant" if name == "global" else name
