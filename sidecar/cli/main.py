@@ -12,6 +12,8 @@ import click
 
 from sidecar import __version__
 from sidecar.cli.demo import demo
+from sidecar.cli.doctor import doctor
+from sidecar.cli.options import config_option
 from sidecar.errors import SidecarError
 
 UNUSED = "this version makes nothing of it"
@@ -58,12 +60,6 @@ def cli() -> None:
       opensearch:
         url: https://opensearch.example:9200
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
-
-
-config_option = click.option(
-    "-c", "--config", "config_file", default="pipeline.yaml", show_default=True, envvar="SIDECAR_CONFIG",
-    metavar="FILE", help="The configuration. Also: SIDECAR_CONFIG.",
-)  # fmt: skip
 
 
 @cli.command(short_help="Write a commented pipeline.yaml to begin with.")
@@ -274,3 +270,4 @@ def run(
 
 
 cli.add_command(demo)
+cli.add_command(doctor)

@@ -16,7 +16,7 @@ from sidecar.opensearch.manage.alike import alike
 from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
 from sidecar.opensearch.manage.server import Feature, Server
 from sidecar.render.alerts import channels
-from sidecar.render.alerts.channels import OURS
+from sidecar.render.alerts.channels import KINDS, channel_id
 
 _PATH = "/_plugins/_notifications/configs"
 _PAGE = 500
@@ -31,7 +31,9 @@ class Channels(Kind):
     def __init__(self, config: Config, client: Client) -> None:
         self._client = client
         self._obstacles: dict[str, str] = {}
+        self._none = False
         self._rendered = channels(config)
+        self._ours = {channel_id(config.cluster, kind) for kind in KINDS}
 
     @cached_property
     def wanted(self) -> Mapping[str, Json]:
@@ -46,11 +48,13 @@ class Channels(Kind):
         return found
 
     def present(self) -> Mapping[str, Present]:
-        """All whose ids are ours."""
+        """All that this cluster can have."""
+        if self._none:
+            return {}
         found: dict[str, Present] = {}
         for entry in self._entries():
             name, body = str(entry.get("config_id", "")), entry.get("config")
-            if name.startswith(OURS) and isinstance(body, dict):
+            if name in self._ours and isinstance(body, dict):
                 found[name] = Present(alike(body, self.wanted.get(name, body)), ours=True)
         return found
 
@@ -71,7 +75,7 @@ class Channels(Kind):
             raise _without(error, str(item.body[kind].get("url", ""))) from None
         return ""
 
-    def delete(self, name: str, before: Present) -> None:  # noqa: ARG002 - an id is enough
+    def delete(self, name: str, before: Present) -> None:
         """Delete one."""
         try:
             self._client.request("DELETE", f"{_PATH}/{quote(name, safe='')}")
@@ -81,7 +85,9 @@ class Channels(Kind):
 
     def unsupported(self, server: Server) -> str:
         """Without the plugin."""
-        if not self._rendered or Feature.NOTIFICATIONS in server.features:
+        # Who wants no channel doesn't miss the plugin.
+        self._none = not self._rendered and Feature.NOTIFICATIONS not in server.features
+        if self._none or Feature.NOTIFICATIONS in server.features:
             return ""
         return "the server lacks the notifications plugin: alerts are shown in OpenSearch Dashboards, and sent nowhere"
 

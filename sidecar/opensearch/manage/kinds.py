@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from sidecar.config import Config
 from sidecar.opensearch.client import Client
+from sidecar.opensearch.manage.channels import Channels
 from sidecar.opensearch.manage.kind import Kind
+from sidecar.opensearch.manage.monitors import Monitors
 from sidecar.opensearch.manage.policies import Policies
 from sidecar.opensearch.manage.roles import Roles
 from sidecar.opensearch.manage.templates import ComponentTemplates, IndexTemplates
@@ -28,4 +30,6 @@ def first_kinds(config: Config, client: Client) -> Sequence[Kind]:
 
 def later_kinds(config: Config, client: Client) -> Sequence[Kind]:
     """What can wait: who may do what, alerts, dashboards. What fails here keeps no document back."""
-    return [Roles(client, roles(config))] if config.opensearch.roles else []
+    found: list[Kind] = [Roles(client, roles(config))] if config.opensearch.roles else []
+    # A monitor's actions name channels.
+    return [*found, Channels(config, client), Monitors(config, client)]

@@ -75,7 +75,7 @@ class Monitors(Kind):
         self._client.request("PUT", f"{_PATH}/{quote(handle.id, safe='')}", item.body, params=params)
         return ""
 
-    def delete(self, name: str, before: Present) -> None:  # noqa: ARG002 - an id is enough
+    def delete(self, name: str, before: Present) -> None:
         """Delete one."""
         try:
             self._client.request("DELETE", f"{_PATH}/{quote(before.handle.id, safe='')}")

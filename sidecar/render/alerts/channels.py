@@ -9,8 +9,8 @@ from sidecar.config.model import Config
 
 Json = dict[str, Any]
 
-OURS = "fluent-sidecar-"
-"""What the ids of all channels begin with, whichever cluster they are of."""
+KINDS = ("slack", "chime", "microsoft_teams", "webhook", "sns")
+"""As the plugin calls them."""
 _SLUG = 60
 
 
@@ -43,7 +43,7 @@ def channel_id(cluster: str, kind: str) -> str:
     slug = re.sub("[^A-Za-z0-9]+", "-", cluster).strip("-")
     if slug != cluster or len(slug) > _SLUG:
         slug = f"{slug[:_SLUG]}-{hashlib.sha256(cluster.encode()).hexdigest()[:8]}"
-    return f"{OURS}{slug}-{kind}"
+    return f"fluent-sidecar-{slug}-{kind}"
 
 
 def _contents(config: Config) -> Iterator[tuple[str, Json]]:

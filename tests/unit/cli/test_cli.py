@@ -29,7 +29,7 @@ from tests.support.fakes.opensearch import FakeOpenSearch
 from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
-COMMANDS = {"apply", "demo", "init", "render-config", "run", "schema", "validate"}
+COMMANDS = {"apply", "demo", "doctor", "init", "render-config", "run", "schema", "validate"}
 SECRET = "hunter2"
 
 

@@ -120,10 +120,12 @@ def test_a_channel_that_somebody_made_a_moment_ago_is_replaced(server: FakeAlert
 def test_channels_come_in_pages(server: FakeAlerting, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.opensearch.manage.channels._PAGE", 2)
     for number in range(5):
-        server.alerting.channels[f"fluent-sidecar-{number}"] = {"config_type": "slack", "slack": {"url": SECRET}}
-    server.alerting.channels["of-a-user"] = {"config_type": "email", "email": {}}
+        server.alerting.channels[f"a-users-{number}"] = {"config_type": "slack", "slack": {"url": SECRET}}
+    server.alerting.channels[SLACK] = {"config_type": "slack", "slack": {"url": SECRET}}
+    server.alerting.channels["fluent-sidecar-shop-2-slack"] = {"config_type": "slack", "slack": {"url": SECRET}}
 
-    assert sorted(Channels(pipeline(), client).present()) == [f"fluent-sidecar-{number}" for number in range(5)]
+    assert list(Channels(pipeline(), client).present()) == [SLACK]
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize(
@@ -275,5 +277,9 @@ def test_a_server_without_the_plugin_cant_have_them(client: Client, make: Make, 
     assert kind.unsupported(Server("2.19.4", frozenset({feature}))) == ""
 
 
-def test_without_channels_their_plugin_is_not_missed(client: Client) -> None:
-    assert Channels(pipeline("enabled: true"), client).unsupported(Server("2.19.4")) == ""
+def test_without_channels_their_plugin_is_not_missed(server: FakeAlerting, client: Client) -> None:
+    kind = Channels(pipeline("enabled: true"), client)
+
+    assert kind.unsupported(Server("2.19.4")) == ""
+    assert kind.present() == {}
+    assert server.requests == []
