@@ -41,12 +41,12 @@ class FakeHealthy(FakeOpenSearch):
         request = exchange.request
         if step := self.answers.get(f"{request.method} {request.path}"):
             step(exchange)
+        elif request.path.endswith("/_settings/index.blocks.*"):
+            exchange.json({})
         elif request.path.startswith("/_index_template/_simulate_index/"):
             exchange.json(self._simulated(request.path.rpartition("/")[2]))
         elif request.path.rstrip("/") in {"/_index_template", "/_component_template"} or request.path.endswith("*"):
             self._listed(exchange)
-        elif request.path.endswith("/_settings/index.blocks.*"):
-            exchange.json({})
         elif request.method == "DELETE":
             self._deleted(exchange)
         else:
