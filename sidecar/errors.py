@@ -11,6 +11,7 @@
     │   ├── ResourceExpired         410: the resourceVersion asked for is no longer kept; list again
     │   ├── ResourceMissing         404: there is no such object
     │   └── ResourceConflict        409: somebody else has changed or made the object meanwhile
+    ├── AwsError                    the link to AWS: unreachable, refused, or no credentials
     ├── JournalError                the journal's folder can't be written or read
     └── DemoError                   a part of the demonstration can't be had or started
 
@@ -126,6 +127,10 @@ class ResourceMissing(KubernetesError):  # noqa: N818 - it is a state, and reads
 
 class ResourceConflict(KubernetesError):  # noqa: N818 - it is a state, and reads better so
     """409: somebody else has changed or made the object meanwhile."""
+
+
+class AwsError(SidecarError):
+    """AWS can't be asked, or refused."""
 
 
 class JournalError(SidecarError):

@@ -15,7 +15,7 @@ from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.kube.backoff import Backoff
 from sidecar.opensearch import Client, Documents
-from sidecar.opensearch.apply import apply_templates, templates_in_place
+from sidecar.opensearch.manage.templates import Presence, templates_in_place
 from sidecar.render.indices import event_index
 from sidecar.render.templates import templates
 
@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 
 _COMMIT_SECONDS = 0.2
 _RELEASE_SECONDS = 5.0
+_FOLLOW_SECONDS = 10.0
+_LOOK_SECONDS, _OTHER_SECONDS = 10.0, 60.0
+"""How often it is looked for templates at the least, and after which time those of another version will do."""
+_QUIET_SECONDS, _COMPLAIN_SECONDS = 3.0, 60.0
+"""After which time, and how often, it is told that they lack."""
 JOURNAL_SECONDS, _OPENSEARCH_SECONDS = 10.0, 30.0
 """How long a link may fail before another sidecar is to try."""
 JOURNAL_TROUBLE = "the journal can't be written"
@@ -40,6 +45,7 @@ class Delivery:
         metrics: Counted here.
         registry: For what concerns no event.
         stopping: Ends every part.
+        prepared: Set when this sidecar itself has put the templates in place, which is then seen at once.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class Delivery:
         metrics: EventMetrics,
         registry: CollectorRegistry,
         stopping: threading.Event,
+        prepared: threading.Event,
     ) -> None:
         self._config = config
         self._client = client
@@ -62,14 +69,12 @@ class Delivery:
         self._node = node
         self._metrics = metrics
         self._stopping = stopping
+        self._prepared = prepared
         self._templates = threading.Event()
         self._is_open = threading.Event()
         self._began = time.monotonic()
         self._commit_fails: float | None = None
         self._in_place = Gauge("sidecar_templates_in_place", "1 once the index templates are there.", registry=registry)
-        self._applied = Counter(
-            "sidecar_apply", "Attempts to put the index templates in place.", ["result"], registry=registry
-        )
         self._opened = Counter(
             "sidecar_fluent_bit_open", "Attempts to point Fluent Bit at OpenSearch.", ["result"], registry=registry
         )
@@ -129,15 +134,44 @@ class Delivery:
 
     def _prepare_opensearch(self) -> None:
         """Nothing is sent before the templates are in place; what comes meanwhile waits in the journal."""
-        self._until_done("index templates are not in place", self._ensure_templates, self._applied)
+        if not self._await_templates():
+            return
         self._templates.set()
-        self._in_place.set(1)
         # Confirmation does not wait for this: without Fluent Bit the sidecar sends the events.
         self._until_done("Fluent Bit is not pointed at OpenSearch", self._open, self._opened)
         self._is_open.set()
+        self._follow()
+
+    def _await_templates(self) -> bool:
+        """Whether the templates are there; False when it all ends before."""
+        backoff, complain_at = Backoff(first=0.2, most=_LOOK_SECONDS), self._began + _QUIET_SECONDS
+        while not self._stopping.is_set():
+            awaited = not self._prepared.is_set()
+            try:
+                self._ensure_templates()
+            except SidecarError as error:
+                if time.monotonic() >= complain_at:
+                    complain_at = time.monotonic() + _COMPLAIN_SECONDS
+                    log.warning("nothing is sent yet: %s", error)
+            else:
+                return True
+            for _ in range(1 + int(backoff.failed() / _COMMIT_SECONDS)):
+                if self._stopping.wait(_COMMIT_SECONDS) or (awaited and self._prepared.is_set()):
+                    break
+        return False
 
     def _open(self) -> None:
         self._node.open(starting=self.released)
+
+    def _follow(self) -> None:
+        """A password or a certificate that is replaced reaches Fluent Bit too."""
+        while not self._stopping.wait(_FOLLOW_SECONDS):
+            try:
+                if self._node.open(starting=False):
+                    self._opened.labels("done").inc()
+            except SidecarError as error:
+                self._opened.labels("failed").inc()
+                log.warning("Fluent Bit goes on with what it had, next attempt in %.0f s: %s", _FOLLOW_SECONDS, error)
 
     def _until_done(self, failure: str, attempt: Callable[[], None], results: Counter) -> None:
         backoff = Backoff()
@@ -154,12 +188,19 @@ class Delivery:
                 return
 
     def _ensure_templates(self) -> None:
-        wanted = templates(self._config)
-        if self._config.opensearch.manage:
-            for change in apply_templates(self._client, wanted):
-                log.info("%s %s: %s", change.kind, change.name, change.action.value)
-        elif not templates_in_place(self._client, wanted):
+        """Raise an error unless the templates are there.
+
+        Ones of another version are as good once it is clear that they stay for now, as in an upgrade, node by node,
+        whose leader is still an older sidecar: no document is refused by them, and none may wait for hours.
+        """
+        presence = templates_in_place(self._client, templates(self._config))
+        if presence is Presence.OTHER and time.monotonic() - self._began >= _OTHER_SECONDS:
+            log.warning("the index templates are of another version; fields that they lack can't be searched")
+        elif presence is not Presence.EXACT:
             raise SidecarError(
                 "OpenSearch lacks the index templates, or has older ones",
-                hint="run `sidecar apply`, or set opensearch.manage",
+                hint="the sidecar that leads puts them in place"
+                if self._config.opensearch.leader_manages
+                else "run `sidecar apply`, or set opensearch.manage",
             )
+        self._in_place.set(presence is Presence.EXACT)

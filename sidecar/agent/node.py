@@ -1,21 +1,25 @@
 """What Fluent Bit needs on the node: its folders, its rendered configuration, and its variables as files.
 
 Until the index templates are in place the variables point at a closed local port: chunks wait on disk, and no document
-arrives before its template. `open` lets them go.
+arrives before its template. `open` lets them go; called again, it takes to Fluent Bit what has changed since: a
+password, or a certificate.
 """
 
 import hashlib
-import json
 import logging
 import shutil
 import time
 from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
 
 from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.output import cannot_write, switch_link, write_file, write_tree
-from sidecar.config import Config, resolve
+from sidecar.config import Config
+from sidecar.config.opensearch import port_of
 from sidecar.errors import RenderError, SidecarError
 from sidecar.events.segment import make_folder
+from sidecar.opensearch.credentials import Login
 from sidecar.render import MANIFEST, render
 from sidecar.render.fluentbit import HOST, PASSWORD, PORT, USER, as_variable, variables
 from sidecar.render.layout import Layout
@@ -25,14 +29,36 @@ log = logging.getLogger(__name__)
 CLOSED = {HOST: "127.0.0.1", PORT: "1"}
 """Where nothing listens: connections are refused at once, and chunks wait."""
 _OPENED = "opened"
+_UNKNOWN = "unknown"
+"""A user and a password while they can't be had; nobody is sent them."""
 _START_SECONDS = 2.0
 
 
-class Node:
-    """The files of one configuration."""
+class Secrets(Protocol):
+    """What may change while we run; see `sidecar.opensearch.Access`."""
 
-    def __init__(self, config: Config) -> None:
+    @property
+    def kind(self) -> str:
+        """How we prove who we are."""
+
+    def login(self) -> Login:
+        """Where OpenSearch is, and user and password."""
+
+    def fingerprint(self) -> str:
+        """Of the certificates' files."""
+
+
+class Node:
+    """The files of one configuration.
+
+    Args:
+        config: pipeline.yaml.
+        secrets: Where address and credentials come from.
+    """
+
+    def __init__(self, config: Config, secrets: Secrets) -> None:
         self._config = config
+        self._secrets = secrets
         self._files = render(config)
         self._layout = Layout.of(config)
         self._fluent_bit = FluentBit(config.fluentbit.port)
@@ -44,7 +70,7 @@ class Node:
             RenderError: Something can't be written.
             SecretError: A credential can't be read.
         """
-        self._credentials()  # One that can't be read is told before anything is written.
+        login = self._login_at_start()
         name = hashlib.sha256(self._files[MANIFEST].encode()).hexdigest()[:12]
         folder = Path(self._layout.rendered)
         try:
@@ -57,26 +83,29 @@ class Node:
             for old in folder.iterdir():
                 if old.name not in {name, before}:
                     shutil.rmtree(old)
-            if not self._was_opened():
-                self._write(CLOSED)
+            if not self._is_open(login):
+                self._write(login, CLOSED)
         except OSError as error:
             raise self._cannot_write(error) from error
 
-    def open(self, *, starting: bool = True) -> None:
-        """Point Fluent Bit at OpenSearch, and reload it if it is running.
+    def open(self, *, starting: bool = True) -> bool:
+        """Point Fluent Bit at OpenSearch as it is now to be reached, and reload it if it is running.
 
         Args:
             starting: Whether it may be just about to start.
 
+        Returns:
+            Whether anything had to be done.
+
         Raises:
-            SidecarError: It is running and does not reload.
+            SidecarError: It is running and does not reload; or a credential can't be read.
             RenderError: Something can't be written.
-            SecretError: A credential can't be read.
         """
-        if self._was_opened():
-            return
+        login = self._secrets.login()
+        if self._is_open(login):
+            return False
         try:
-            self._write(self._address())
+            self._write(login, _address(login))
             running = self._runs(starting=starting)
             if running and not self._fluent_bit.reload():
                 raise SidecarError(
@@ -86,7 +115,8 @@ class Node:
             write_file(self._marker, self._mark())
         except OSError as error:
             raise self._cannot_write(error) from error
-        log.info("Fluent Bit sends to %s%s", self._config.opensearch.url, "" if running else ", once it is started")
+        log.info("Fluent Bit sends to %s%s", login.url, "" if running else ", once it is started")
+        return True
 
     def _runs(self, *, starting: bool) -> bool:
         if starting and not self._fluent_bit.is_running():
@@ -95,40 +125,60 @@ class Node:
         return self._fluent_bit.is_running()
 
     @property
-    def _marker(self) -> Path:
-        return Path(self._layout.environment) / _OPENED
+    def _folder(self) -> Path:
+        return Path(self._layout.environment)
 
-    def _was_opened(self) -> bool:
+    @property
+    def _marker(self) -> Path:
+        return self._folder / _OPENED
+
+    def _login_at_start(self) -> Login | None:
+        """None where it is in AWS, which can't be asked now: it may be in a moment.
+
+        Raises:
+            SecretError: A credential that is on this machine can't be read.
+        """
         try:
-            return self._marker.read_bytes() == self._mark().encode()
+            return self._secrets.login()
+        except SidecarError as error:
+            if self._secrets.kind != "ssm":
+                raise
+            log.warning("the credentials for OpenSearch can't be had yet: %s", error)
+            return None
+
+    def _is_open(self, login: Login | None) -> bool:
+        """Whether Fluent Bit was pointed there; with a login that isn't known, the last one is taken to hold."""
+        try:
+            if self._marker.read_bytes() != self._mark().encode():
+                return False
+            return login is None or all(
+                (self._folder / name).read_bytes() == value.encode()
+                for name, value in self._values(login, _address(login)).items()
+            )
         except OSError:
             return False
 
     def _mark(self) -> str:
-        """Of everything that Fluent Bit takes from these files; a digest, because a password is in it."""
-        text = json.dumps({**self._credentials(), **self._address(), "files": self._files[MANIFEST]})
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Of what Fluent Bit reads when it starts, but for these variables; a digest."""
+        return hashlib.sha256(f"{self._files[MANIFEST]}\0{self._secrets.fingerprint()}".encode()).hexdigest()
 
-    def _address(self) -> dict[str, str]:
-        opensearch = self._config.opensearch
-        return {HOST: opensearch.endpoint.hostname or "", PORT: str(opensearch.port)}
+    def _values(self, login: Login | None, address: dict[str, str]) -> dict[str, str]:
+        """What the file of each variable holds."""
+        user, password = (login and login.basic) or (_UNKNOWN, _UNKNOWN)
+        values = {USER: user, PASSWORD: password, **address}
+        return {name: as_variable(values[name]) for name in variables(self._config)}
 
-    def _credentials(self) -> dict[str, str]:
-        basic = self._config.opensearch.auth.basic
-        if not basic:
-            return {}
-        return {
-            USER: resolve(basic.username, name="opensearch.auth.basic.username"),
-            PASSWORD: resolve(basic.password, name="opensearch.auth.basic.password"),
-        }
-
-    def _write(self, address: dict[str, str]) -> None:
+    def _write(self, login: Login | None, address: dict[str, str]) -> None:
         # Gone before the values change: a marker of earlier ones must not speak for these.
         self._marker.unlink(missing_ok=True)
-        values = {**self._credentials(), **address}
-        for name in variables(self._config):
-            write_file(Path(self._layout.environment) / name, as_variable(values[name]))
+        for name, value in self._values(login, address).items():
+            write_file(self._folder / name, value)
 
     def _cannot_write(self, error: OSError) -> RenderError:
         hint = "check space, owner and mode of paths.state and paths.run"
-        return cannot_write(error, Path(self._layout.environment), hint=hint)
+        return cannot_write(error, self._folder, hint=hint)
+
+
+def _address(login: Login) -> dict[str, str]:
+    endpoint = urlsplit(login.url)
+    return {HOST: endpoint.hostname or "", PORT: str(port_of(endpoint))}

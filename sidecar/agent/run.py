@@ -13,6 +13,7 @@ from sidecar.agent.delivery import JOURNAL_SECONDS, JOURNAL_TROUBLE, Delivery
 from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.http import StatusServer
 from sidecar.agent.leader import Leader, identity
+from sidecar.agent.management import Management
 from sidecar.agent.node import Node
 from sidecar.agent.report import Report
 from sidecar.agent.term import Term
@@ -79,12 +80,15 @@ class Agent:
             agent.address, agent.port, registry, ready=self._ready, alive=lambda: list(self._failed)
         )
         self._journal = Journal(Path(Layout.of(config).journal), cap=config.events.journal)
-        node = Node(config)
+        node = Node(config, client.access)
         if self._pod_logs:
             self._pod_logs.prepare()
         node.prepare()
         grace = GRACE_SECONDS if fluent_bit else 0.0
         confirmer = Confirmer(config, self._journal, Documents(client), self._metrics, grace=grace)
+        self._management = Management(
+            config, client, leading=lambda: self._leader.leading, registry=registry, stopping=stopping
+        )
         self._delivery = Delivery(
             config,
             client,
@@ -94,6 +98,7 @@ class Agent:
             metrics=self._metrics,
             registry=registry,
             stopping=stopping,
+            prepared=self._management.prepared,
         )
         self._enricher = self._make_enricher() if config.events.enrich else None
         self._leader = Leader(
@@ -120,6 +125,7 @@ class Agent:
             for name, part in (
                 ("leader", self._leader.run),
                 *self._delivery.parts,
+                *([("manage", self._management.run)] if self._config.opensearch.leader_manages else []),
                 ("report", self._report.run),
                 *(self._pod_logs.parts if self._pod_logs else []),
             ):

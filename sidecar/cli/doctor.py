@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from sidecar.cli.options import config_option
+from sidecar.cli.manage import config_option, output_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,9 +28,7 @@ _WORD_WIDTH, _LEAST_WIDTH = 4, 60
 )
 @click.option("--context", metavar="NAME", help="A context of the kubeconfig, instead of its current one.")
 @click.option("-n", "--namespace", metavar="NAME", help="The sidecar's; that of the pod or the context without it.")
-@click.option(
-    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people or scripts."
-)
+@output_option
 def doctor(
     config_file: str,
     kubeconfig: str | None,

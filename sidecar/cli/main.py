@@ -13,7 +13,7 @@ import click
 from sidecar import __version__
 from sidecar.cli.demo import demo
 from sidecar.cli.doctor import doctor
-from sidecar.cli.options import config_option
+from sidecar.cli.manage import apply, config_option, plan
 from sidecar.errors import SidecarError
 
 UNUSED = "this version makes nothing of it"
@@ -201,27 +201,6 @@ def _write_or_compare(config_file: str, folder: Path, files: dict[str, str], *, 
         raise RenderError(f"{folder} is not what {config_file} says", hint="without --check it is written again")
 
 
-@cli.command(short_help="Put the index templates in place in OpenSearch.")
-@config_option
-def apply(config_file: str) -> None:
-    """Put the index templates in place in OpenSearch; a second time changes nothing.
-
-    It needs a user that may manage index templates. Indices that exist keep their mappings.
-
-    \b
-    Example:
-      sidecar apply -c pipeline.yaml
-    """  # noqa: D301 - see above
-    from sidecar.config import load  # noqa: PLC0415 - see the module
-    from sidecar.opensearch import connect  # noqa: PLC0415
-    from sidecar.opensearch.apply import apply_templates  # noqa: PLC0415
-    from sidecar.render.templates import templates  # noqa: PLC0415
-
-    config = load(config_file)
-    for change in apply_templates(connect(config), templates(config)):
-        click.echo(f"{change.kind} {change.name}: {change.action.value}")
-
-
 @cli.command(short_help="Watch a cluster's events, and see them arrive in OpenSearch.")
 @config_option
 @click.option(
@@ -269,5 +248,5 @@ def run(
     Agent(config, api, client, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-cli.add_command(demo)
-cli.add_command(doctor)
+for command in (plan, apply, doctor, demo):
+    cli.add_command(command)

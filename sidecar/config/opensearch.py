@@ -15,7 +15,7 @@ from sidecar.config.units import Given, Size, parse_size
 OLDEST_OPENSEARCH = (2, 11)
 _SMALLEST_REQUEST = 4 * 2**20
 _LARGEST_REQUEST = 100 * 2**20
-_SERVERLESS = (
+SERVERLESS = (
     "OpenSearch Serverless (aoss) takes no documents with ids of their own in its time-series collections, so a retry "
     "would double them; use a domain (es)"
 )
@@ -41,7 +41,7 @@ def _parameter_path(value: str) -> str:
 
 def _no_serverless(value: Any) -> Any:
     if value == "aoss":
-        raise ValueError(_SERVERLESS)
+        raise ValueError(SERVERLESS)
     return value
 
 
@@ -83,7 +83,8 @@ class SsmAuth(Section):
     """User and password from the AWS Systems Manager Parameter Store."""
 
     path: Annotated[str, AfterValidator(_parameter_path)]
-    """Path below which the parameters `user` and `password` are."""
+    """Path below which the parameters `user` and `password` are, and `host` where `opensearch.url` is left out. They
+    are read again every five minutes, and at once when OpenSearch refuses them."""
     region: Region
     """Region of the parameters."""
 
@@ -133,8 +134,9 @@ class Tls(Section):
 class OpenSearch(Section):
     """The OpenSearch that everything goes to."""
 
-    url: str
-    """Address: scheme, host, and where needed port and path. One: Fluent Bit's output takes no list."""
+    url: Annotated[str | None, Given] = None
+    """Address: scheme, host, and where needed port and path. One: Fluent Bit's output takes no list. Required, but with
+    `auth.ssm` it may be left out: then it is https:// and what the parameter `host` says."""
     version: Annotated[str, Field(examples=["2.19", "3.4"])] = "2.19"
     """Version of the server, in quotes: what the index templates may use."""
     auth: Auth = section(Auth)
@@ -160,8 +162,8 @@ class OpenSearch(Section):
 
     @field_validator("url")
     @classmethod
-    def _check_url(cls, value: str) -> str:
-        return checked_url(value)
+    def _check_url(cls, value: str | None) -> str | None:
+        return None if value is None else checked_url(value)
 
     @field_validator("version")
     @classmethod
@@ -178,11 +180,13 @@ class OpenSearch(Section):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         found: Found = []
+        if self.url is None and not all(auth.ssm for _, auth in self._auths()):
+            found.append((("url",), "is required"))
         if self.endpoint.scheme != "https":
             text = "a client certificate needs a url that begins with https"
             found += [((*path, "mtls"), text) for path, auth in self._auths() if auth.mtls]
-        if (self.endpoint.hostname or "").endswith(".aoss.amazonaws.com"):
-            found.append((("url",), _SERVERLESS))
+        if is_serverless(self.endpoint):
+            found.append((("url",), SERVERLESS))
         refuse(found)
         return self
 
@@ -203,13 +207,23 @@ class OpenSearch(Section):
 
     @property
     def endpoint(self) -> SplitResult:
-        """`url` in its parts; the host is never empty."""
-        return urlsplit(self.url)
+        """`url` in its parts; the host is None where it is left out."""
+        return urlsplit(self.url or "https:")
 
     @property
     def port(self) -> int:
         """The port of `url`, or its scheme's."""
-        return self.endpoint.port or (443 if self.endpoint.scheme == "https" else 80)
+        return port_of(self.endpoint)
+
+
+def port_of(endpoint: SplitResult) -> int:
+    """The port of an address, or its scheme's."""
+    return endpoint.port or (443 if endpoint.scheme == "https" else 80)
+
+
+def is_serverless(endpoint: SplitResult) -> bool:
+    """Whether an address is one of OpenSearch Serverless, which is refused."""
+    return (endpoint.hostname or "").endswith(".aoss.amazonaws.com")
 
 
 def checked_url(value: str) -> str:

@@ -58,7 +58,7 @@ def resolve(reference: SecretRef, *, name: str) -> str:
         where, raw = f"the environment variable {reference.env}", os.environb.get(reference.env.encode())
         if not raw:
             raise SecretError(f"{name}: {where} is not set, or empty", hint="set it, or use {file: /path}")
-        return _one_line(raw, f"{name}: {where}")
+        return one_line(raw, f"{name}: {where}")
     assert reference.file is not None
     try:
         with Path(reference.file).open("rb") as stream:
@@ -67,10 +67,15 @@ def resolve(reference: SecretRef, *, name: str) -> str:
         raise SecretError(
             f"{name}: {reference.file} can't be read: {error.strerror}", hint="check path, owner and mode"
         ) from error
-    return _one_line(raw.removesuffix(b"\n").removesuffix(b"\r"), f"{name}: {reference.file}")
+    return one_line(raw.removesuffix(b"\n").removesuffix(b"\r"), f"{name}: {reference.file}")
 
 
-def _one_line(raw: bytes, where: str) -> str:
+def one_line(raw: bytes, where: str) -> str:
+    """A secret as text.
+
+    Raises:
+        SecretError: It is empty, too long, or not one line of text; `where` says which.
+    """
     if not raw:
         raise SecretError(f"{where} is empty")
     if len(raw) > _MAX_BYTES:

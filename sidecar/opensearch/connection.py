@@ -12,6 +12,7 @@ import urllib3
 
 from sidecar import __version__
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
+from sidecar.opensearch.unreachable import short, unreachable
 
 Sign = Callable[[str, str, bytes], Mapping[str, str]]
 """(method, URL, body) -> headers that prove who asks. All three are as they are sent: the URL percent-encoded, with its
@@ -22,7 +23,6 @@ _GZIP_ABOVE = 1024
 _GZIP_LEVEL = 1
 """Of 5.5 MB of events it leaves 15 % in 28 ms; level 6 leaves 13 % in 89 ms, level 9 12 % in 165 ms."""
 _MAX_REFUSAL = 256 * 1024
-_MAX_TEXT = 300
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -110,7 +110,7 @@ class Connection:
                 method, url, body=body, headers=headers, retries=False, redirect=False, preload_content=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.url, error) from error
         return self._read(response, f"{method} {path}")
 
     def close(self) -> None:
@@ -133,22 +133,6 @@ class Connection:
             response.release_conn()
         return Answer(response.status, body, response.get_redirect_location() or "")
 
-    def _unreachable(self, error: Exception) -> OpenSearchError:
-        text = short(str(error))
-        if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text or "doesn't match" in text:
-            return OpenSearchError(
-                f"OpenSearch at {self.url}: its certificate can't be verified: {text}",
-                hint="name the CA that signed it in opensearch.tls.ca, and in opensearch.url the host as it has it",
-            )
-        if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:
-            return OpenSearchError(
-                f"OpenSearch at {self.url}: speaks HTTP, not HTTPS", hint="write http:// in opensearch.url"
-            )
-        if "RemoteDisconnected" in text:
-            text = "it closed the connection without an answer; does it speak HTTPS?"
-        hint = "is it up, and is opensearch.url right, its http or https included?"
-        return OpenSearchUnavailable(f"OpenSearch at {self.url}: can't be reached: {text}", hint=hint)
-
 
 def _is_ok(status: int) -> bool:
     return status // 100 == 2  # noqa: PLR2004 - HTTP
@@ -160,12 +144,6 @@ def _base(url: str) -> str:
     if parts.port == _PORTS.get(parts.scheme or ""):
         parts = parts._replace(port=None)
     return parts.url.rstrip("/")
-
-
-def short(text: str) -> str:
-    """A text from outside as it fits into a message: on one line, and cut."""
-    text = " ".join(text.split())
-    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
 
 
 def _basic(user: str, password: str) -> str:

@@ -27,6 +27,8 @@ class Layout:
     """File in which the sidecar keeps what was read of the pods' log files."""
     pods_table: str
     """File with what is known of the node's pods, for Fluent Bit's filter."""
+    backup: str
+    """Folder of what was overwritten in OpenSearch, made when it is needed."""
     environment: str
     """Folder with one file for each variable that Fluent Bit takes from the sidecar: address and credentials."""
     rendered: str
@@ -46,6 +48,7 @@ class Layout:
             filter_state=f"{state}/fluent-bit/filter",
             backfill=f"{state}/fluent-bit/backfill",
             tracked=f"{state}/fluent-bit/files.json",
+            backup=f"{state}/opensearch-backup",
             pods_table=f"{run}/pods.tsv",
             environment=f"{run}/environment",
             rendered=f"{run}/rendered",

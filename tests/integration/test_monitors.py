@@ -13,13 +13,13 @@ from sidecar.events.deadletter import dead_letter
 from sidecar.events.following import Gap, Position
 from sidecar.events.gap import gap_record
 from sidecar.events.record import Involved, Recorder
-from sidecar.opensearch.apply import apply_templates
 from sidecar.opensearch.client import Client
 from sidecar.opensearch.documents import Document, Documents, Outcome, Verdict
 from sidecar.render.alerts import monitors
 from sidecar.render.indices import DEAD_LETTER
 from sidecar.render.templates import templates
 from tests.support.alerting import Ran, run
+from tests.support.managing import put_in_place
 from tests.support.waiting import unique_name
 
 Json = dict[str, Any]
@@ -139,7 +139,7 @@ class Filled:
         self.prefix = unique_name("alerts")
         self.bad = pipeline(self.prefix, f"{self.prefix}-bad")
         self.healthy = pipeline(self.prefix, f"{self.prefix}-healthy")
-        list(apply_templates(self.client, templates(self.bad)))
+        put_in_place(self.client, self.bad)
         letter = Document("x", f"{self.prefix}-letter", b'{"a": 1}')
         outcome = Outcome(Verdict.REFUSED, 400, "mapper_parsing_exception", 'no "long"')
         self.letter = dead_letter(letter, outcome, cluster=self.bad.cluster)

@@ -12,6 +12,7 @@ from sidecar.agent.node import Node
 from sidecar.events.following import Position
 from sidecar.events.journal import Journal
 from sidecar.events.reader import Reader
+from sidecar.opensearch import connect
 from tests.support.pipeline import Pipeline
 from tests.support.process import Process
 from tests.support.sink import Sink
@@ -59,7 +60,7 @@ def pipeline(
     """Rendered, and pointed at the sink."""
     monkeypatch.setattr(node, "_START_SECONDS", 0.0)
     made = Pipeline(tmp_path, url=sink.url, kubeconfig=tmp_path / "none", start_process=start_process)
-    files = Node(made.config)
+    files = Node(made.config, connect(made.config).access)
     files.prepare()
     files.open()
     return made

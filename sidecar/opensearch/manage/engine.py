@@ -36,7 +36,7 @@ def plan_removal(kinds: Sequence[Kind], server: Server, *, leftovers: bool = Fal
     Args:
         kinds: In the order in which they are put.
         server: What it is.
-        leftovers: Also what pipeline.yaml doesn't name: of an earlier one, or of another cluster.
+        leftovers: What pipeline.yaml doesn't name instead: of an earlier one, or of another cluster.
     """
     return [_plan_removal(kind, server, leftovers=leftovers) for kind in reversed(kinds)]
 
@@ -101,13 +101,11 @@ def _plan_removal(kind: Kind, server: Server, *, leftovers: bool) -> Planned:
         present = {} if kind.unsupported(server) else kind.present()
     except OpenSearchError as error:
         return Planned(kind, [Change(kind.title, "", Action.REFUSED, reason=str(error))])
-    names = [name for name in kind.wanted if name in present and present[name].ours]
-    rest = _leftovers(kind, present)
+    named = [name for name in kind.wanted if name in present and present[name].ours]
     found = [
         Change(kind.title, name, Action.DELETE, effect=kind.loss(name, present[name]))
-        for name in (*names, *(rest if leftovers else ()))
+        for name in (_leftovers(kind, present) if leftovers else named)
     ]
-    found += [Change(kind.title, name, Action.LEFTOVER) for name in (() if leftovers else rest)]
     return Planned(kind, found, present)
 
 

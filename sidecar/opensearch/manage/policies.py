@@ -219,7 +219,7 @@ class Policies(Kind):
         return any(overlap(one, other) for one in mine for other in template.get("index_patterns", ()))
 
     def _run(self) -> str:
-        return "their next run, within 30 to 48 minutes" if self._amazon else "their next run, within about 8 minutes"
+        return "the next run, within 30 to 48 minutes" if self._amazon else "the next run, within about 8 minutes"
 
 
 def _version(answer: Any) -> tuple[int, int] | None:

@@ -34,6 +34,7 @@ _ENDPOINTS = {
 }
 _ABSENT = frozenset({400, 404, 405})
 _NOT_FOUND = 404
+_AMAZON = (".es.amazonaws.com", ".aos.on.aws")
 
 
 def probe(client: Client, version: str) -> Server:
@@ -48,7 +49,7 @@ def probe(client: Client, version: str) -> Server:
             that loses documents.
     """
     number, notes = _number(client, version)
-    amazon = (urlsplit(client.url).hostname or "").endswith((".es.amazonaws.com", ".aos.on.aws"))
+    amazon = (urlsplit(client.url).hostname or "").endswith(_AMAZON)
     numbers = version_tuple(number)
     if numbers < OLDEST_OPENSEARCH:
         oldest = ".".join(map(str, OLDEST_OPENSEARCH))

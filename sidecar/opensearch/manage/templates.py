@@ -1,6 +1,7 @@
 """Component and index templates: how documents are mapped. One request reads all of a kind, however many there are."""
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from sidecar.render.templates import Templates
 MARK = "fluent-sidecar"
 _NAMES = f"{MARK}-*"
 _NOT_FOUND = 404
-_META = "*.name,*.*._meta.hash,*.*._meta.managed_by"
+_FILTER = "*.name,*.*._meta.hash,*.*._meta.managed_by"
 _NEXT = {
     "daily": "from the next day (UTC) on",
     "monthly": "from the next month (UTC) on",
@@ -24,19 +25,30 @@ _NEXT = {
 }
 
 
-def templates_in_place(client: Client, templates: Templates) -> bool:
-    """Whether the server has exactly these templates, by the hash in their `_meta`.
+class Presence(Enum):
+    """Whether templates are there."""
+
+    EXACT = "exact"
+    OTHER = "other"
+    """All are there, and some are of another version of the project or of pipeline.yaml."""
+    LACKING = "lacking"
+
+
+def templates_in_place(client: Client, templates: Templates) -> Presence:
+    """Whether the server has these templates, by the hash in their `_meta`.
 
     Raises:
         OpenSearchError: It can't be told.
     """
+    presence = Presence.EXACT
     for kind, wanted in (("component_template", templates.components), ("index_template", templates.indices)):
-        there = _read(client, kind, _NAMES, params={"filter_path": _META})
-        if any(
-            there.get(name, {}).get("_meta", {}).get("hash") != body["_meta"]["hash"] for name, body in wanted.items()
-        ):
-            return False
-    return True
+        there = _read(client, kind, _NAMES, params={"filter_path": _FILTER})
+        for name, body in wanted.items():
+            if name not in there or not _ours(there[name]):
+                return Presence.LACKING
+            if _meta(there[name]).get("hash") != body["_meta"]["hash"]:
+                presence = Presence.OTHER
+    return presence
 
 
 class _TemplateKind(Kind):

@@ -1,23 +1,34 @@
 """A fake OpenSearch: keeps documents and templates in memory, and answers as scripted where a script is given."""
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
+from tests.support.fakes.alerting import Alerting
+from tests.support.fakes.ism import BASE as ISM
+from tests.support.fakes.ism import FakeIsm
 from tests.support.fakes.server import Exchange, FakeServer, Request, Script
 
 Json = dict[str, Any]
+_ROLES = "/_plugins/_security/api/roles"
 Judge = Callable[[str, str, Json], tuple[int, Json | None]]
 
 
 class FakeOpenSearch(FakeServer):
-    """Knows _mget, _bulk with `create`, _component_template and _index_template; its searches find nothing.
+    """Knows _mget, _bulk with `create`, templates, roles and policies; its searches find nothing.
 
     Attributes:
         documents: By (index, id).
         components: Component templates by name.
         templates: Index templates by name.
+        roles: Roles of the security plugin by name.
+        ism: The index-management plugin.
+        alerting: The alerting and the notifications plugin.
+        root: What GET of the root answers.
+        plugins: Which plugins there are.
         script: Steps for the next requests, before anything else.
         judge: Tells the status and error of a document that is to be created; 201 and None accept it.
         limit: Bytes of a body above which the answer is 413.
@@ -28,6 +39,16 @@ class FakeOpenSearch(FakeServer):
         self.documents: dict[tuple[str, str], Json] = {}
         self.components: dict[str, Json] = {}
         self.templates: dict[str, Json] = {}
+        self.roles: dict[str, Json] = {"all_access": {"reserved": True, "hidden": False, "static": True}}
+        self.ism = FakeIsm()
+        self.alerting = Alerting()
+        self.root: Any = {
+            "version": {"distribution": "opensearch", "number": "2.19.4"},
+            "tagline": "The OpenSearch Project: https://opensearch.org/",
+        }
+        self.plugins = [
+            f"opensearch-{name}" for name in ("index-management", "security", "alerting", "notifications")
+        ]
         self.script: list[Script] = []
         self.judge: Judge = lambda _index, _id, _source: (201, None)
         self.limit = 100 * 2**20
@@ -44,12 +65,28 @@ class FakeOpenSearch(FakeServer):
             exchange.json(self._bulk(request))
         elif request.path.endswith("/_search"):
             exchange.json({"hits": {"hits": []}})
-        elif request.path.startswith("/_component_template/"):
-            self._template(exchange, "component_template", self.components)
-        elif request.path.startswith("/_index_template/"):
-            self._index_template(exchange)
         else:
-            exchange.json({"error": "what?"}, 400)
+            self._manage(exchange)
+
+    def _manage(self, exchange: Exchange) -> None:
+        """What is asked about the server itself, and about what it keeps."""
+        request = exchange.request
+        if request.path.startswith("/_component_template/"):
+            self._component_template(exchange)
+        elif request.path.startswith("/_index_template"):
+            self._index_template(exchange)
+        elif request.path == "/":
+            exchange.json(self.root)
+        elif "opensearch-alerting" in self.plugins and self.alerting.answers(exchange):
+            pass
+        elif request.path == "/_cat/plugins":
+            exchange.json([{"component": name} for name in self.plugins])
+        elif request.path.startswith(ISM) and "opensearch-index-management" in self.plugins:
+            self.ism.handle(exchange)
+        elif request.path.startswith(_ROLES) and "opensearch-security" in self.plugins:
+            self._role(exchange)
+        else:
+            exchange.json({"error": f"no handler found for uri [{request.path}] and method [{request.method}]"}, 400)
 
     def _found(self, item: Json) -> Json:
         key = item["_index"], item["_id"]
@@ -76,6 +113,15 @@ class FakeOpenSearch(FakeServer):
         self.documents[index, key] = source
         return {"status": status}
 
+    def _component_template(self, exchange: Exchange) -> None:
+        name = exchange.request.path.rpartition("/")[2]
+        users = [user for user, body in self.templates.items() if name in body.get("composed_of", ())]
+        if exchange.request.method == "DELETE" and users:
+            reason = f"component templates [{name}] cannot be removed as they are still in use by {users}"
+            exchange.json({"error": {"type": "illegal_argument_exception", "reason": reason}}, 400)
+        else:
+            self._template(exchange, "component_template", self.components)
+
     def _index_template(self, exchange: Exchange) -> None:
         request = exchange.request
         missing = [
@@ -90,11 +136,39 @@ class FakeOpenSearch(FakeServer):
             self._template(exchange, "index_template", self.templates)
 
     def _template(self, exchange: Exchange, kind: str, held: dict[str, Json]) -> None:
-        name = exchange.request.path.rpartition("/")[2]
-        if exchange.request.method == "PUT":
-            held[name] = orjson.loads(exchange.request.body)
+        request, name = exchange.request, unquote(exchange.request.path.removeprefix(f"/_{kind}").removeprefix("/"))
+        if request.method == "PUT":
+            held[name] = as_kept(orjson.loads(request.body))
             exchange.json({"acknowledged": True})
-        elif name in held:
-            exchange.json({f"{kind}s": [{"name": name, kind: held[name]}]})
+        elif request.method == "DELETE":
+            found = held.pop(name, None)
+            exchange.json({"acknowledged": bool(found)}, 200 if found else 404)
         else:
-            exchange.json({"error": {"type": "resource_not_found_exception", "reason": name}}, 404)
+            listed = [{"name": one, kind: body} for one, body in held.items() if fnmatchcase(one, name or "*")]
+            filtered = "filter_path" in request.query and not listed
+            exchange.json({} if filtered else {f"{kind}s": listed}, 200 if listed or "*" in (name or "*") else 404)
+
+    def _role(self, exchange: Exchange) -> None:
+        request, name = exchange.request, exchange.request.path.removeprefix(_ROLES).removeprefix("/")
+        if request.method == "PUT":
+            added = {"reserved": False, "hidden": False, "static": False}
+            self.roles[name] = added | orjson.loads(request.body)
+            exchange.json({"status": "CREATED", "message": f"'{name}' created."}, 201)
+        elif request.method == "DELETE":
+            found = self.roles.pop(name, None)
+            exchange.json({"status": "OK" if found else "NOT_FOUND"}, 200 if found else 404)
+        else:
+            exchange.json(self.roles)
+
+
+def as_kept(body: Json) -> Json:
+    """A template as the server keeps it: the values of its settings are text."""
+    if "settings" not in body.get("template", {}):
+        return body
+    return {**body, "template": {**body["template"], "settings": _text(body["template"]["settings"])}}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _text(inner) for key, inner in value.items()}
+    return str(value).lower() if isinstance(value, bool) else str(value)

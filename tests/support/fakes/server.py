@@ -16,13 +16,15 @@ import orjson
 
 @dataclass(frozen=True)
 class Request:
-    """What came in; `body` is unpacked where it was gzipped."""
+    """What came in; `body` is unpacked where it was gzipped, `target` and `sent` are as they were on the wire."""
 
     method: str
     path: str
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    target: str = ""
+    sent: bytes = b""
 
 
 class Exchange:
@@ -109,12 +111,14 @@ class FakeServer:
             timeout = 10
 
             def _serve(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                body = sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 parts = urlsplit(self.path)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
+                request = Request(
+                    self.command, parts.path, dict(parse_qsl(parts.query)), headers, body, self.path, sent
+                )
                 fake.requests.append(request)
                 fake.handle(Exchange(request, self, fake._over))
 

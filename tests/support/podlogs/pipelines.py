@@ -8,11 +8,11 @@ import yaml
 
 from sidecar.agent.node import Node
 from sidecar.config import Config, load
-from sidecar.opensearch.apply import apply_templates
+from sidecar.opensearch import connect
 from sidecar.opensearch.client import Client
 from sidecar.render.fluentbit import HOST, PORT
 from sidecar.render.layout import Layout
-from sidecar.render.templates import templates
+from tests.support.managing import put_in_place
 from tests.support.podlogs.spec import Log
 
 Json = dict[str, Any]
@@ -101,7 +101,7 @@ class Rendered:
         self.pipeline_file.write_text(yaml.safe_dump(content))
         self.config: Config = load(str(self.pipeline_file))
         self.layout = Layout.of(self.config)
-        Node(self.config).prepare()
+        Node(self.config, connect(self.config).access).prepare()
         for name, value in ((HOST, host), (PORT, str(number))):
             (Path(self.layout.environment) / name).write_text(value)
         self.file = Path(self.layout.fluent_bit_file)
@@ -113,8 +113,7 @@ class Rendered:
     def apply(self, opensearch: str) -> None:
         """Put the index templates in place."""
         client = Client(opensearch)
-        for _ in apply_templates(client, templates(self.config)):
-            pass
+        put_in_place(client, self.config)
         client.close()
 
     def clean(self, opensearch: str) -> None:

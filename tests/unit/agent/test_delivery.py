@@ -21,10 +21,9 @@ from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.kube.backoff import Backoff
 from sidecar.opensearch import Documents, connect
-from sidecar.opensearch.apply import apply_templates
-from sidecar.render.templates import templates
 from tests.support.fakes.opensearch import FakeOpenSearch
 from tests.support.fakes.server import Script, says
+from tests.support.managing import put_in_place
 from tests.support.waiting import free_port, wait_until
 
 LINE = b'{"id":"1","index":"i"}\n'
@@ -55,10 +54,12 @@ class FakeNode:
         self.failures: list[SidecarError] = []
         self.opened = threading.Event()
 
-    def open(self, *, starting: bool) -> None:  # noqa: ARG002 - as the node's
+    def open(self, *, starting: bool) -> bool:  # noqa: ARG002 - as the node's
         if self.failures:
             raise self.failures.pop(0)
+        was_open = self.opened.is_set()
         self.opened.set()
+        return not was_open
 
 
 class Shipping:
@@ -72,14 +73,19 @@ class Shipping:
         self.client = connect(self.config)
         self.node = FakeNode()
         self.stopping = threading.Event()
+        self.prepared = threading.Event()
         metrics = EventMetrics(self.registry)
         self.confirmer = Confirmer(
             self.config, self.journal, Documents(self.client), metrics, grace=0, clock=clock.monotonic
         )
         self.delivery = Delivery(
             self.config, self.client, self.journal, confirmer=self.confirmer, node=cast("Node", self.node),
-            metrics=metrics, registry=self.registry, stopping=self.stopping,
+            metrics=metrics, registry=self.registry, stopping=self.stopping, prepared=self.prepared,
         )  # fmt: skip
+
+    def put_templates(self) -> None:
+        """What the leader does."""
+        put_in_place(self.client, self.config)
 
     @contextmanager
     def running(self, *names: str) -> Iterator[None]:
@@ -141,16 +147,18 @@ def test_the_parts_bring_an_event_to_opensearch_once_the_templates_are_there(
     shipping.journal.append([LINE])
     assert shipping.metric("templates_in_place") == 0
     with shipping.running():
+        wait_until(lambda: len(search.requests) > 4, 4, "it looks for them")
+        assert search.documents == {}
+        shipping.put_templates()
         wait_until(lambda: search.documents, 4, "the event arrives")
         assert shipping.node.opened.wait(4)
-    paths = [request.path for request in search.requests]
-    first_event, last_template = paths.index("/_mget"), max(
-        place for place, path in enumerate(paths) if "_template/" in path
+    paths = [(request.method, request.path) for request in search.requests]
+    first_event, last_template = paths.index(("POST", "/_mget")), max(
+        place for place, (method, path) in enumerate(paths) if "_template/" in path and method == "PUT"
     )  # fmt: skip
     assert last_template < first_event
     assert search.documents == {("i", "1"): {"id": "1", "index": "i"}}
     assert shipping.metric("templates_in_place") == 1
-    assert shipping.metric("apply_total", result="done") == 1
     assert shipping.metric("fluent_bit_open_total", result="done") == 1
 
 
@@ -161,20 +169,66 @@ def test_what_is_appended_is_committed_soon(make: Make, search: FakeOpenSearch) 
         wait_until(lambda: shipping.journal.position, 4, "the position is on disk")
 
 
-def test_templates_are_tried_until_they_are_there_and_nothing_is_sent_before(
+def test_nothing_is_sent_while_it_can_not_be_told_whether_the_templates_are_there(
     make: Make, search: FakeOpenSearch
 ) -> None:
     shipping = make(search)
-    search.script = [says(503, {})] * 3
+    shipping.put_templates()
+    before = len(search.requests)
+    search.script = [says(503, {}), says(403, {}), says(200, b"<html>")]
     shipping.journal.append([LINE])
     with shipping.running():
         wait_until(lambda: search.documents, 4, "the event arrives")
-    assert shipping.metric("apply_total", result="failed") == 3
-    assert [request.path for request in search.requests[:3] if "_template/" not in request.path] == []
+    first = search.requests[before : before + 4]
+    assert [request.path for request in first] == ["/_component_template/fluent-sidecar-*"] * 4
+
+
+def test_who_put_the_templates_itself_does_not_wait_to_look_again(
+    make: Make, search: FakeOpenSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_module, "Backoff", lambda **_more: Backoff(first=3600, most=3600))
+    shipping = make(search)
+    with shipping.running("templates"):
+        wait_until(lambda: search.requests, 4, "it looks for them")
+        shipping.put_templates()
+        shipping.prepared.set()
+        assert shipping.node.opened.wait(4)
+
+
+def test_templates_of_another_version_will_do_after_a_minute(make: Make, search: FakeOpenSearch) -> None:
+    shipping = make(search)
+    shipping.put_templates()
+    name = next(iter(search.templates))
+    search.templates[name] = search.templates[name] | {"_meta": search.templates[name]["_meta"] | {"hash": "old"}}
+    with shipping.running("templates"):
+        shipping.clock.now += 59
+        seen = len(search.requests)
+        wait_until(lambda: len(search.requests) > seen + 6, 4, "it looks again")
+        assert not shipping.node.opened.is_set()
+        shipping.clock.now += 2
+        assert shipping.node.opened.wait(4)
+    assert shipping.metric("templates_in_place") == 0
+
+
+def test_a_template_that_lacks_is_waited_for_without_end(
+    make: Make, search: FakeOpenSearch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shipping = make(search)
+    shipping.put_templates()
+    search.templates.popitem()
+    with shipping.running("templates"):
+        shipping.clock.now += 10**6
+        seen = len(search.requests)
+        wait_until(lambda: len(search.requests) > seen + 6, 4, "it looks again")
+        assert not shipping.node.opened.is_set()
+    told = [record.getMessage() for record in caplog.records if "nothing is sent yet" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].endswith("lacks the index templates, or has older ones (the sidecar that leads puts them in place)")
 
 
 def test_confirmation_does_not_wait_for_a_fluent_bit_that_does_not_reload(make: Make, search: FakeOpenSearch) -> None:
     shipping = make(search)
+    shipping.put_templates()
     shipping.node.failures = [SidecarError("it does not reload")] * 10**6
     shipping.journal.append([LINE])
     with shipping.running():
@@ -184,17 +238,11 @@ def test_confirmation_does_not_wait_for_a_fluent_bit_that_does_not_reload(make: 
         assert shipping.node.opened.wait(4)
 
 
-def test_templates_that_somebody_else_manages_are_waited_for_and_not_touched(
-    make: Make, search: FakeOpenSearch
-) -> None:
+def test_templates_are_only_looked_for(make: Make, search: FakeOpenSearch) -> None:
     shipping = make(search, ", manage: false")
-    shipping.journal.append([LINE])
-    with shipping.running():
-        wait_until(lambda: (shipping.metric("apply_total", result="failed") or 0) > 2, 4, "it looks again")
-        assert search.documents == {}
-        assert {request.method for request in search.requests} == {"GET"}
-        assert list(apply_templates(shipping.client, templates(shipping.config)))
-        wait_until(lambda: search.documents, 4, "the event arrives")
+    with shipping.running("templates"):
+        wait_until(lambda: len(search.requests) > 6, 4, "it looks again")
+    assert {request.method for request in search.requests} == {"GET"}
 
 
 # --- trouble
@@ -204,6 +252,7 @@ def test_templates_that_somebody_else_manages_are_waited_for_and_not_touched(
 def prepared(make: Make, search: FakeOpenSearch) -> Shipping:
     """One whose templates are in place."""
     shipping = make(search)
+    shipping.put_templates()
     with shipping.running("templates"):
         assert shipping.node.opened.wait(4)
     shipping.stopping.clear()

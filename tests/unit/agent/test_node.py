@@ -17,6 +17,7 @@ from sidecar.agent.node import Node
 from sidecar.agent.output import write_file
 from sidecar.config import loads
 from sidecar.errors import RenderError, SecretError, SidecarError
+from sidecar.opensearch import Access
 from sidecar.render import render
 from tests.support.waiting import free_port
 from tests.unit.agent.fake_fluent_bit import FakeFluentBit
@@ -42,7 +43,8 @@ def text(folder: Path, port: int, *, auth: bool = False, events: str = "") -> st
 
 
 def make(folder: Path, port: int, **options: Any) -> Node:
-    return Node(loads(text(folder, port, **options)))
+    config = loads(text(folder, port, **options))
+    return Node(config, Access(config.opensearch, seconds=1))
 
 
 def environment(folder: Path) -> dict[str, str]:

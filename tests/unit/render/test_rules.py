@@ -15,6 +15,7 @@ import yaml
 from sidecar.agent.node import CLOSED, Node
 from sidecar.config import Config, loads
 from sidecar.errors import ConfigError
+from sidecar.opensearch import connect
 from sidecar.render import render
 from sidecar.render.lua import ENTRY, SETTINGS
 from sidecar.render.proof import matches
@@ -514,7 +515,7 @@ def test_13_until_the_templates_are_there_it_points_at_a_closed_port(tmp_path: P
     assert {(output["host"], output["port"]) for output in outputs(made)} == {
         ("${OPENSEARCH_HOST}", "${OPENSEARCH_PORT}")
     }
-    Node(made).prepare()
+    Node(made, connect(made).access).prepare()
 
     folder = tmp_path / "run/environment"
     assert {path.name: path.read_text() for path in folder.iterdir()} == CLOSED

@@ -1,0 +1,126 @@
+"""What the leader does besides watching: it puts in place what OpenSearch is to keep. No other sidecar does."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from sidecar.config import Config
+from sidecar.errors import SidecarError
+from sidecar.kube.backoff import Backoff
+from sidecar.opensearch import Client
+from sidecar.opensearch.manage import Action, Kind, Outcome, Server
+from sidecar.opensearch.manage.backup import Backup
+from sidecar.opensearch.manage.engine import carry_out, plan
+from sidecar.opensearch.manage.kinds import first_kinds, later_kinds
+from sidecar.opensearch.manage.probe import probe
+from sidecar.render.layout import Layout
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.2
+_LONGEST_SECONDS = 300.0
+
+Kinds = Callable[[Config, Client], Sequence[Kind]]
+
+
+class Management:
+    """Applies once in each term of leading, and again until all is done; `run` wants a thread.
+
+    Args:
+        config: pipeline.yaml.
+        client: OpenSearch.
+        leading: Whether this sidecar leads.
+        registry: For the metrics.
+        stopping: Ends it.
+
+    Attributes:
+        prepared: Set while this sidecar has put in place what the first document needs.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        client: Client,
+        *,
+        leading: Callable[[], bool],
+        registry: CollectorRegistry,
+        stopping: threading.Event,
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._leading = leading
+        self._stopping = stopping
+        self.prepared = threading.Event()
+        self._told: set[str] = set()
+        self._backup = Path(Layout.of(config).backup)
+        self._results = Counter(
+            "sidecar_apply", "Attempts of the leader to put everything in place.", ["result"], registry=registry
+        )
+        self._missing = Gauge(
+            "sidecar_apply_missing", "Objects that the last attempt could not put in place.", registry=registry
+        )
+        self._seconds = Gauge("sidecar_apply_seconds", "How long the last attempt took.", registry=registry)
+
+    def run(self) -> None:
+        """Put everything in place whenever this sidecar begins to lead, until `stopping`."""
+        backoff, due = Backoff(most=_LONGEST_SECONDS), 0.0
+        while not self._stopping.wait(_LOOK_SECONDS):
+            if not self._leading():
+                # Another may put other things in place meanwhile.
+                backoff, due = Backoff(most=_LONGEST_SECONDS), 0.0
+                self.prepared.clear()
+            elif time.monotonic() >= due:
+                delay = 0.0 if self._attempt() else backoff.failed()
+                due = time.monotonic() + delay if delay else float("inf")
+
+    def _attempt(self) -> bool:
+        """Whether all is done that can be."""
+        began = time.monotonic()
+        failed: list[str] = []
+        try:
+            server = probe(self._client, self._config.opensearch.version)
+            for note in server.notes:
+                self._tell(logging.INFO, note)
+            failed += self._apply(first_kinds, server)
+            self.prepared.set()
+            failed += self._apply(later_kinds, server)
+        except SidecarError as error:
+            failed.append(str(error))
+            self._tell(logging.WARNING, str(error))
+        self._seconds.set(time.monotonic() - began)
+        self._missing.set(len(failed))
+        self._results.labels("failed" if failed else "done").inc()
+        return not failed
+
+    def _apply(self, kinds: Kinds, server: Server) -> list[str]:
+        """What was not done, in words."""
+        planned = plan(kinds(self._config, self._client), server)
+        return list(self._carried_out(carry_out(planned, Backup(self._backup))))
+
+    def _carried_out(self, outcomes: Iterable[Outcome]) -> Iterable[str]:
+        for outcome in outcomes:
+            change = outcome.change
+            title = f"{change.kind} {change.name}".rstrip()
+            if change.warning:
+                self._tell(logging.WARNING, f"{title}: {change.warning}")
+            if outcome.error or change.action is Action.REFUSED:
+                text = f"{title}: {outcome.error or change.reason}"
+                self._tell(logging.WARNING, text)
+                yield text
+            elif change.action is Action.UNSUPPORTED:
+                self._tell(logging.WARNING, f"{title}: {change.reason}")
+            elif change.action.changes or change.action is Action.WAITING:
+                more = [change.effect, outcome.note]
+                if outcome.backup:
+                    more.append(f"what was there: {outcome.backup}")
+                log.info("%s: %s%s", title, change.action.value, "".join(f"; {text}" for text in more if text))
+
+    def _tell(self, level: int, text: str) -> None:
+        """Once: an attempt that fails is repeated for as long as it does."""
+        if text not in self._told:
+            self._told.add(text)
+            log.log(level, "%s", text)
