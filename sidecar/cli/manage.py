@@ -177,11 +177,15 @@ def _confirm(found: Sequence["Change"], *, yes: bool, text: bool) -> None:
     going = [change for change in found if change.action.value == "delete"]
     if yes or not going:
         return
-    if not (text and sys.stdin.isatty()):
+    if not (text and _is_terminal()):
         raise click.UsageError("--delete wants --yes where nobody can be asked.")
     for change in going:
         _tell_plan(change)
     click.confirm(f"Delete these {len(going)}? Indices and their documents stay", abort=True)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _tell_plan(change: "Change") -> None:

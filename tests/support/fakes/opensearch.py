@@ -63,7 +63,7 @@ class FakeOpenSearch(FakeServer):
             exchange.json({"docs": [self._found(item) for item in orjson.loads(request.body)["docs"]]})
         elif request.path == "/_bulk":
             exchange.json(self._bulk(request))
-        elif request.path.endswith("/_search"):
+        elif request.path.endswith("/_search") and not request.path.startswith("/_plugins/"):
             exchange.json({"hits": {"hits": []}})
         else:
             self._manage(exchange)

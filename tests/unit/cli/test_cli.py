@@ -25,11 +25,10 @@ from sidecar.errors import (
     SecretError,
     SidecarError,
 )
-from tests.support.fakes.opensearch import FakeOpenSearch
 from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
-COMMANDS = {"apply", "demo", "doctor", "init", "render-config", "run", "schema", "validate"}
+COMMANDS = {"apply", "demo", "doctor", "init", "plan", "render-config", "run", "schema", "validate"}
 SECRET = "hunter2"
 
 
@@ -146,7 +145,7 @@ def test_no_command_shows_the_help() -> None:
     assert "render-config" in result.output
 
 
-@pytest.mark.parametrize("words", [["render-config", "-o", "out"], ["apply"], ["run"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["render-config", "-o", "out"], ["apply"], ["plan"], ["run"]], ids=" ".join)
 def test_a_missing_configuration(words: list[str]) -> None:
     result = sidecar_command(*words)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -155,7 +154,7 @@ def test_a_missing_configuration(words: list[str]) -> None:
     assert result.stderr.splitlines()[0] == "other.yaml: there is no such file"
 
 
-@pytest.mark.parametrize("words", [["render-config", "-o", "out"], ["apply"], ["run"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["render-config", "-o", "out"], ["apply"], ["plan"], ["run"]], ids=" ".join)
 def test_a_wrong_configuration_says_all_at_once(words: list[str], tmp_path: Path) -> None:
     pipeline(tmp_path, rest="events:\n  retian: 30d\n  rotate: dayly\n")
     result = sidecar_command(*words)
@@ -327,7 +326,7 @@ def test_apply_without_opensearch(tmp_path: Path) -> None:
     assert hint.startswith("  -> ")
 
 
-@pytest.mark.parametrize("command", ["apply", "run"])
+@pytest.mark.parametrize("command", ["apply", "plan", "run"])
 def test_a_secret_that_is_not_set(command: str, tmp_path: Path, kubeconfig: Callable[[], Path]) -> None:
     pipeline(tmp_path, opensearch=", auth: {basic: {username: {env: TEST_USER}, password: {env: TEST_PASSWORD}}}")
     result = sidecar_command(command, *(["--kubeconfig", str(kubeconfig())] if command == "run" else []))
@@ -480,19 +479,6 @@ def test_run_needs_the_name_of_its_node_where_it_asks_for_its_pods(
     assert what.startswith("NODE_NAME is not set")
     assert "spec.nodeName" in hint
     assert not (tmp_path / "state").exists()
-
-
-def test_apply_says_of_each_template_what_it_is(tmp_path: Path) -> None:
-    with FakeOpenSearch() as server:
-        file = tmp_path / "pipeline.yaml"
-        file.write_text(f"cluster: c\nopensearch: {{url: '{server.url}'}}\n")
-        first, second = sidecar_command("apply"), sidecar_command("apply")
-
-    lines = first.stdout.splitlines()
-    assert lines[0] == "component template fluent-sidecar-component-settings: created"
-    assert "index template fluent-sidecar-eks-pod-logs: created" in lines
-    assert len(lines) == len(server.components) + len(server.templates)
-    assert second.stdout == first.stdout.replace(": created", ": unchanged")
 
 
 def test_schema_prints_one() -> None:
