@@ -11,7 +11,7 @@ from sidecar.events.record import Record
 from sidecar.render import fields
 from sidecar.render.indices import event_index
 
-KIND = fields.GAP_KIND
+KIND = fields.GAP
 _LAST = 253_402_300_799  # of the year 9999
 _TEXTS = {
     "history": "Versions of events between {start} and {end} may be missing: the API server's watch history did not "

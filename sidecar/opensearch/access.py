@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from sidecar.aws import Signer
 from sidecar.config.opensearch import Auth, OpenSearch
@@ -20,6 +21,7 @@ class Access:
         settings: The `opensearch` section.
         auth: Credentials; the section's own if None.
         seconds: Time-out of a connection.
+        options: What else a connection is made with; credentials and trust come on top.
         clock: Seconds, monotonic.
 
     Raises:
@@ -33,10 +35,12 @@ class Access:
         auth: Auth | None = None,
         *,
         seconds: float,
+        options: Options | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         auth = auth or settings.auth
         self._settings, self._auth, self._seconds = settings, auth, seconds
+        self._options = options or Options()
         self._credentials = credentials_of(settings, auth, clock)
         self._trust = TrustFiles(settings.tls, auth.mtls, clock) if settings.endpoint.scheme == "https" else None
         sigv4 = auth.sigv4
@@ -88,7 +92,8 @@ class Access:
         with self._lock:
             if self._connection is None or wanted != self._made_of:
                 # The old one ends by itself: requests in flight go on, idle connections are closed unused.
-                options = Options(basic=login.basic, ssl_context=trust.context if trust else None, sign=self._sign)
+                context = trust.context if trust else None
+                options = replace(self._options, basic=login.basic, ssl_context=context, sign=self._sign)
                 self._connection = Connection(login.url, seconds=self._seconds, options=options)
                 self._made_of = wanted
             return self._connection

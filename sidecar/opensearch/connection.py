@@ -34,11 +34,15 @@ class Options:
         basic: User and password.
         ssl_context: For https; the system's CAs are trusted where it is missing.
         sign: Headers that depend on the request, such as a signature.
+        headers: More headers, for every request.
+        compress: Whether long bodies are compressed.
     """
 
     basic: tuple[str, str] | None = field(default=None, repr=False)
     ssl_context: ssl.SSLContext | None = None
     sign: Sign | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    compress: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,10 @@ class Connection:
             "user-agent": f"fluent-sidecar/{__version__}",
             "accept": "application/json",
             "accept-encoding": "gzip",
+            **options.headers,
             **({"authorization": _basic(*options.basic)} if options.basic else {}),
         }
+        self._compress = options.compress
         self._pool = urllib3.PoolManager(
             maxsize=_CONNECTIONS,
             timeout=urllib3.Timeout(connect=seconds, read=seconds),
@@ -100,7 +106,7 @@ class Connection:
         headers = dict(self._fixed)
         if body is not None:
             headers["content-type"] = content_type
-            if len(body) > _GZIP_ABOVE:
+            if self._compress and len(body) > _GZIP_ABOVE:
                 headers["content-encoding"] = "gzip"
                 body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
         if self._sign:

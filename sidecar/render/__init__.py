@@ -9,6 +9,7 @@ import yaml
 from sidecar import __version__
 from sidecar.config.model import Config
 from sidecar.render.alerts import channels, monitors
+from sidecar.render.dashboards import DASHBOARDS_FILE, ndjson, saved_objects
 from sidecar.render.filtering import settings
 from sidecar.render.fluentbit import fluent_bit
 from sidecar.render.layout import FLUENT_BIT_FILE, Layout
@@ -52,6 +53,7 @@ def render(config: Config) -> dict[str, str]:
         files[f"opensearch/channels/{name.replace('_', '-')}.json"] = _json(channel)
     for name, role in roles(config).items():
         files[f"opensearch/roles/{name}.json"] = _json(role)
+    files[DASHBOARDS_FILE] = ndjson(saved_objects(config))
     return {**dict(sorted(files.items())), MANIFEST: _json(_manifest(config, files))}
 
 

@@ -23,8 +23,9 @@ DATA = "data"
 """The fields of a log record that is a JSON object."""
 LEVEL = "level"
 """The severity of a log record."""
-GAP_KIND = "EventGap"
-"""`kind` of a document among the Events that says that some may be missing."""
+
+GAP = "EventGap"
+"""The `kind` of a document that says that events may be missing."""
 
 RECORD_FIELDS = (TIMESTAMP, ID, INDEX, CLUSTER)
 

@@ -191,7 +191,8 @@ def _credentials(config: Config) -> Json:
         return {"http_user": f"${{{USER}}}", "http_passwd": f"${{{PASSWORD}}}"}
     sigv4 = config.opensearch.auth.sigv4
     if sigv4:
-        signed: Json = {"aws_auth": True, "aws_region": sigv4.region, "aws_service_name": sigv4.service}
+        # "on" as text: of `true` Fluent Bit makes nothing, without a word, and sends requests that nobody has signed.
+        signed: Json = {"aws_auth": "on", "aws_region": sigv4.region, "aws_service_name": sigv4.service}
         return signed | ({"aws_role_arn": sigv4.role_arn} if sigv4.role_arn else {})
     return {}
 

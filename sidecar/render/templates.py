@@ -47,7 +47,8 @@ SETTINGS, EVENTS, LOGS, CONTROL_PLANE = (
 """Names of the component templates."""
 
 
-def _mapping(config: Config, kind: Kind) -> Json:
+def mapping_of(config: Config, kind: Kind) -> Json:
+    """How fields of a kind are mapped by the server of a configuration."""
     version = version_tuple(config.opensearch.version)
     if kind is Kind.TEXT:
         # match_only_text came with 2.12; it needs no positions, a third of the space of text.
@@ -66,7 +67,7 @@ def properties(config: Config, fields: Iterable[Field]) -> Json:
         here = found
         for parent in parents:
             here = here.setdefault(parent, {"properties": {}})["properties"]
-        here[name] = _mapping(config, field.kind)
+        here[name] = mapping_of(config, field.kind)
     return found
 
 

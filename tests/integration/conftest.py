@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.aws import Aws, aws
 from tests.support.kubeapi import Api
 from tests.support.waiting import unique_name
 
@@ -17,3 +18,10 @@ def namespace(kubernetes_kubeconfig: Path) -> Iterator[str]:
     api = Api(kubernetes_kubeconfig)
     api.raw("DELETE", f"/api/v1/namespaces/{name}")
     api.close()
+
+
+@pytest.fixture(scope="session")
+def aws_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """AWS, played by a moto server; tests take parameters of their own."""
+    with aws(tmp_path_factory.mktemp("aws")) as server:
+        yield server

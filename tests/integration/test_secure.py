@@ -9,7 +9,7 @@ from tests.support.events import create_events
 from tests.support.fakes.tls import Certificate, make_certificate
 from tests.support.pipeline import Pipeline
 from tests.support.process import Process
-from tests.support.secure import secured
+from tests.support.secure import by_password, secured
 from tests.support.waiting import wait_until
 
 PASSWORD = 's3c}$ret ${HOME} "%d\\'
@@ -22,7 +22,8 @@ def certificate(tmp_path: Path) -> Certificate:
 
 @pytest.fixture
 def secure_url(opensearch_url: str, certificate: Certificate) -> Iterator[str]:
-    with secured(opensearch_url, context=certificate.context, user="writer", password=PASSWORD) as url:
+    judge = by_password("writer", PASSWORD)
+    with secured(opensearch_url, context=certificate.context, judge=judge) as url:
         yield url
 
 

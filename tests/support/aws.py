@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +48,11 @@ class Aws:
             aws_secret_access_key="admin",
         )
 
-    def put(self, **parameters: str) -> None:
-        """Write parameters, encrypted; in a name, `__` is a slash."""
+    def put(self, parameters: Mapping[str, str]) -> None:
+        """Write parameters, encrypted, by their whole names."""
         client = self.client("ssm")
         for name, value in parameters.items():
-            client.put_parameter(Name=name.replace("__", "/"), Value=value, Type="SecureString", Overwrite=True)
+            client.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
         client.close()
 
 

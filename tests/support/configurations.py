@@ -193,7 +193,12 @@ def configurations(draw: st.DrawFn, certificate: Path | None = None, key: Path |
     memory = draw(st.integers(16, 512))
     found["buffer"] = {"memory": f"{memory}MiB", "disk": f"{draw(st.integers(max(memory, 64), 10**6))}MiB"}
     found |= draw(_some(
-        dashboards=_some(url=st.just("https://h/_dashboards"), tenant=st.just("a_b-1")),
+        dashboards=_some(
+            url=st.just("https://h/_dashboards"),
+            tenant=st.just("a_b-1"),
+            auth=st.just({"basic": {"username": {"env": "NAME"}, "password": {"file": "/run/secrets/x y"}}}),
+            tls=_some(verify=_BOOLEANS, ca=st.just("/a/b.crt")),
+        ),
         alerts=_some(channel=st.fixed_dictionaries({"slack": st.fixed_dictionaries({"url": _SECRET})})),
     ))  # fmt: skip
     return found

@@ -28,7 +28,7 @@ class Pipeline:
 
     Args:
         folder: For everything that it writes.
-        url: OpenSearch.
+        url: OpenSearch; None where its address is a parameter.
         kubeconfig: The API server.
         start_process: The fixture.
         more: Keys of pipeline.yaml that differ, section by section.
@@ -38,7 +38,7 @@ class Pipeline:
         self,
         folder: Path,
         *,
-        url: str,
+        url: str | None,
         kubeconfig: Path,
         start_process: Callable[..., Process],
         more: dict[str, Any] | None = None,
@@ -47,7 +47,7 @@ class Pipeline:
         self.file = folder / "pipeline.yaml"
         content: dict[str, Any] = {
             "cluster": unique_name("cluster"),
-            "opensearch": {"url": url},
+            "opensearch": {"url": url} if url else {},
             "events": {"index": self.index, "lease": unique_name("sidecar")},
             "logs": {"index": unique_name("logs")},
             "controlPlane": {"index": unique_name("control-plane")},

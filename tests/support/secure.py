@@ -1,10 +1,10 @@
-"""TLS and basic authentication in front of a real OpenSearch that has neither."""
+"""TLS and authentication in front of a real OpenSearch that has neither."""
 
 import base64
 import http.client
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -12,19 +12,30 @@ from urllib.parse import urlsplit
 _HOP = {"connection", "transfer-encoding", "content-length", "host", "authorization"}
 
 
-@contextmanager
-def secured(upstream: str, *, context: ssl.SSLContext, user: str, password: str) -> Iterator[str]:
-    """A URL that asks for user and password, and passes on everything to `upstream`."""
-    target = urlsplit(upstream)
+Judge = Callable[[str, str, Mapping[str, str], bytes], str]
+"""(method, path and query, headers with names in lower case, body) -> why it is refused; empty where it is not."""
+
+
+def by_password(user: str, password: str) -> Judge:
+    """Lets in who has user and password."""
     wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    return lambda _method, _target, headers, _body: "" if headers.get("authorization") == wanted else "Unauthorized"
+
+
+@contextmanager
+def secured(upstream: str, *, context: ssl.SSLContext, judge: Judge, status: int = 401) -> Iterator[str]:
+    """A URL with https that passes on what `judge` lets through to `upstream`, and answers the rest with `status`."""
+    target = urlsplit(upstream)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.headers.get("Authorization") != wanted:
-                self._answer(401, [("Content-Type", "text/plain"), ("WWW-Authenticate", "Basic")], b"Unauthorized")
+            asked = {name.lower(): value for name, value in self.headers.items()}
+            why = judge(self.command, self.path, asked, body)
+            if why:
+                self._answer(status, [("Content-Type", "text/plain"), ("WWW-Authenticate", "Basic")], why.encode())
                 return
             connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=30)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}

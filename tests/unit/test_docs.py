@@ -13,17 +13,24 @@ from sidecar.config import loads
 from sidecar.config.starter import reference
 from sidecar.errors import ConfigError
 from sidecar.events.metrics import EventMetrics
+from sidecar.render.dashboards import saved_objects
+from sidecar.render.dashboards.reference import dashboards_reference
 from sidecar.render.fields import CONTROL_PLANE_FIELDS, DEAD_LETTER_FIELDS, EVENT_FIELDS, LOG_FIELDS
 from sidecar.render.fields_reference import fields_reference
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+_MINIMAL = "cluster: c\nopensearch: {url: 'http://h'}\n"
 
 
 @pytest.mark.parametrize(
     ("name", "mark", "generate"),
-    [("configuration.md", "keys", reference), ("fields.md", "fields", fields_reference)],
-    ids=["keys", "fields"],
+    [
+        ("configuration.md", "keys", reference),
+        ("fields.md", "fields", fields_reference),
+        ("dashboards.md", "panels", lambda: dashboards_reference(saved_objects(loads(_MINIMAL)))),
+    ],
+    ids=["keys", "fields", "panels"],
 )
 def test_a_reference_is_the_generated_one(
     name: str, mark: str, generate: Callable[[], str], *, update_golden: bool

@@ -9,6 +9,7 @@ from sidecar.opensearch.manage.kind import Kind
 from sidecar.opensearch.manage.monitors import Monitors
 from sidecar.opensearch.manage.policies import Policies
 from sidecar.opensearch.manage.roles import Roles
+from sidecar.opensearch.manage.saved_objects import SavedObjects
 from sidecar.opensearch.manage.templates import ComponentTemplates, IndexTemplates
 from sidecar.render.policies import policies
 from sidecar.render.roles import roles
@@ -30,6 +31,10 @@ def first_kinds(config: Config, client: Client) -> Sequence[Kind]:
 
 def later_kinds(config: Config, client: Client) -> Sequence[Kind]:
     """What can wait: who may do what, alerts, dashboards. What fails here keeps no document back."""
-    found: list[Kind] = [Roles(client, roles(config))] if config.opensearch.roles else []
-    # A monitor's actions name channels.
-    return [*found, Channels(config, client), Monitors(config, client)]
+    return [
+        *([Roles(client, roles(config))] if config.opensearch.roles else []),
+        # A monitor's actions name channels.
+        Channels(config, client),
+        Monitors(config, client),
+        *([SavedObjects(config)] if config.dashboards.url else []),
+    ]

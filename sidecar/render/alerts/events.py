@@ -215,7 +215,7 @@ def _gaps(config: Config) -> Alert:
         enabled=wanted.enabled,
         period=wanted.period,
         indices=[pattern(config.events)],
-        search=search(config, wanted.period, term("kind", fields.GAP_KIND), aggregations={}, newest=[_MESSAGE, "gap"]),
+        search=search(config, wanted.period, term("kind", fields.GAP), aggregations={}, newest=[_MESSAGE, "gap"]),
         condition=f"ctx.results[0].hits.total.value > {wanted.above}",
         text=(
             f"{{{{ctx.results.0.hits.total.value}}}} gaps in {format_duration(wanted.period)}\n"

@@ -46,9 +46,7 @@ class FakeOpenSearch(FakeServer):
             "version": {"distribution": "opensearch", "number": "2.19.4"},
             "tagline": "The OpenSearch Project: https://opensearch.org/",
         }
-        self.plugins = [
-            f"opensearch-{name}" for name in ("index-management", "security", "alerting", "notifications")
-        ]
+        self.plugins = [f"opensearch-{name}" for name in ("index-management", "security", "alerting", "notifications")]
         self.script: list[Script] = []
         self.judge: Judge = lambda _index, _id, _source: (201, None)
         self.limit = 100 * 2**20

@@ -245,6 +245,20 @@ def test_templates_are_only_looked_for(make: Make, search: FakeOpenSearch) -> No
     assert {request.method for request in search.requests} == {"GET"}
 
 
+def test_what_changes_later_reaches_fluent_bit_and_a_failure_ends_nothing(
+    make: Make, search: FakeOpenSearch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(delivery_module, "_FOLLOW_SECONDS", 0.01)
+    shipping = make(search)
+    with shipping.running("templates"):
+        assert shipping.node.opened.wait(4)
+        shipping.node.failures = [SidecarError("it does not reload")]
+        wait_until(lambda: shipping.metric("fluent_bit_open_total", result="failed"), 4, "the failure is counted")
+        shipping.node.opened.clear()  # as after a new password
+        wait_until(lambda: shipping.metric("fluent_bit_open_total", result="done") == 2, 4, "it is taken over")
+    assert "Fluent Bit goes on with what it had" in caplog.text
+
+
 # --- trouble
 
 

@@ -16,8 +16,9 @@ from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.node import Node
 from sidecar.agent.output import write_file
 from sidecar.config import loads
-from sidecar.errors import RenderError, SecretError, SidecarError
+from sidecar.errors import AwsError, RenderError, SecretError, SidecarError
 from sidecar.opensearch import Access
+from sidecar.opensearch.credentials import Login
 from sidecar.render import render
 from tests.support.waiting import free_port
 from tests.unit.agent.fake_fluent_bit import FakeFluentBit
@@ -254,6 +255,102 @@ def test_an_environment_that_can_not_be_written(tmp_path: Path) -> None:
 
     with pytest.raises(RenderError, match="can't be written: Is a directory"):
         made.open()
+
+
+# --- What changes while it runs
+
+
+def test_a_password_that_is_replaced_reaches_fluent_bit(tmp_path: Path) -> None:
+    secrets = FakeSecrets("https://opensearch.example:9243", ("admin", "one"))
+    prepared = Node(loads(text(tmp_path, 2020, auth=True)), secrets)
+    prepared.prepare()
+    with FakeFluentBit(lambda: environment(tmp_path)["OPENSEARCH_PASSWORD"]) as fake:
+        made = Node(loads(text(tmp_path, fake.port, auth=True)), secrets)
+        made.prepare()
+        assert made.open()
+        assert not made.open(starting=False)
+        secrets.found = Login("https://opensearch.example:9243", ("admin", "two"))
+        assert made.open(starting=False)
+        assert not made.open(starting=False)
+        assert fake.seen == ["one", "one", "two"]
+
+
+def test_a_certificate_that_is_replaced_is_read_by_fluent_bit_too(tmp_path: Path) -> None:
+    secrets = FakeSecrets("https://opensearch.example:9243")
+    with FakeFluentBit() as fake:
+        made = Node(loads(text(tmp_path, fake.port)), secrets)
+        made.prepare()
+        made.open()
+        assert not made.open()
+        secrets.print = "another"
+        assert made.open()
+        assert not made.open()
+        assert fake.reloads == 2
+        assert environment(tmp_path) == OPEN
+
+
+def test_a_host_of_parameter_store_reaches_fluent_bit(tmp_path: Path) -> None:
+    secrets = FakeSecrets("https://search-x.eu-west-1.es.amazonaws.com", ("admin", "one"), kind="ssm")
+    made = Node(loads(without_address(tmp_path)), secrets)
+    made.prepare()
+    made.open()
+    assert environment(tmp_path) == {
+        "OPENSEARCH_HOST": "search-x.eu-west-1.es.amazonaws.com",
+        "OPENSEARCH_PORT": "443",
+        "OPENSEARCH_USER": "admin",
+        "OPENSEARCH_PASSWORD": "one",
+    }
+
+
+def test_a_parameter_store_that_is_away_at_the_start_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secrets = FakeSecrets(kind="ssm")
+    made = Node(loads(without_address(tmp_path)), secrets)
+    made.prepare()
+    assert environment(tmp_path) == {**CLOSED, "OPENSEARCH_USER": "unknown", "OPENSEARCH_PASSWORD": "unknown"}
+    assert "the credentials for OpenSearch can't be had yet: AWS: away" in caplog.text
+    with pytest.raises(AwsError):
+        made.open()
+    secrets.found = Login("https://h", ("admin", "one"))
+    made.open()
+    assert environment(tmp_path)["OPENSEARCH_PASSWORD"] == "one"
+
+
+def test_a_parameter_store_that_is_away_at_a_restart_closes_nothing(tmp_path: Path) -> None:
+    secrets = FakeSecrets("https://h", ("admin", "one"), kind="ssm")
+    config = loads(without_address(tmp_path))
+    first = Node(config, secrets)
+    first.prepare()
+    first.open()
+    before = environment(tmp_path)
+    secrets.found = None
+    Node(config, secrets).prepare()
+    assert environment(tmp_path) == before
+
+
+class FakeSecrets:
+    """Address and credentials that a test changes; none, and AWS is away."""
+
+    def __init__(self, url: str = "", basic: tuple[str, str] | None = None, kind: str = "basic") -> None:
+        self.kind = kind
+        self.found = Login(url, basic) if url else None
+        self.print = ""
+
+    def login(self) -> Login:
+        if self.found is None:
+            raise AwsError("AWS: away")
+        return self.found
+
+    def fingerprint(self) -> str:
+        return self.print
+
+
+def without_address(folder: Path) -> str:
+    return text(folder, free_port()).replace("url: 'https://opensearch.example:9243'", SSM)
+
+
+SSM = "auth: {ssm: {path: /a/b, region: eu-west-1}}"
 
 
 # Fluent Bit's HTTP server

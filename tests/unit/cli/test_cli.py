@@ -229,7 +229,8 @@ def test_render_config_names_the_files_that_it_could_print(tmp_path: Path) -> No
     result = sidecar_command("render-config", "--stdout", "fluentbit.yaml")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "There is no file 'fluentbit.yaml'; there are\n  fluent-bit.yaml\n" in result.stderr
+    assert "There is no file 'fluentbit.yaml'; there are\n  dashboards/opensearch-dashboards.ndjson\n" in result.stderr
+    assert "\n  fluent-bit.yaml\n" in result.stderr
 
 
 def test_check_is_silent_where_nothing_differs(tmp_path: Path) -> None:
@@ -268,8 +269,8 @@ def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
     result = sidecar_command("render-config", "-o", file)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert (
-        result.stderr == f"{file}: can't be written: File exists\n  -> is there space, and may this user write there?\n"
+    assert result.stderr == (
+        f"{file}/dashboards: can't be written: Not a directory\n  -> is there space, and may this user write there?\n"
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from sidecar import __version__
 from sidecar.config import Config, loads
 from sidecar.render import MANIFEST, render
+from sidecar.render.dashboards import ndjson, saved_objects
 from sidecar.render.filtering import _settings
 from sidecar.render.fluentbit import fluent_bit
 from sidecar.render.indices import DEAD_LETTER, UNDATED, families, index_pattern
@@ -20,6 +21,8 @@ from sidecar.render.lua import SETTINGS
 from sidecar.render.templates import index_templates
 from tests.support.configurations import Json, configurations
 from tests.support.lua import LuaJit, python
+from tests.support.panels.question import by_id
+from tests.support.panels.validator import faults
 from tests.unit.render.test_lua import wanted
 
 ANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -82,3 +85,13 @@ def test_every_index_has_one_pattern_and_a_legal_name(data: Json) -> None:
         for name in {DEAD_LETTER} if index == DEAD_LETTER else names(config, of=index):
             assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,254}", name)
             assert [family for family, pattern in patterns.items() if fnmatchcase(name, pattern)] == [index]
+
+
+@ANY
+@given(configurations())
+def test_the_dashboards_are_whole(data: Json) -> None:
+    objects = saved_objects(read(data))
+
+    assert faults(by_id(objects)) == []
+    # Another cluster with the same indices has the same ones.
+    assert ndjson(objects) == ndjson(saved_objects(read({**data, "cluster": "another"})))

@@ -69,7 +69,7 @@ def test_user_and_password_from_parameters_are_variables_too() -> None:
 def test_signed_requests(more: str, wanted: dict[str, str]) -> None:
     found = both(f"url: 'https://h', auth: {{sigv4: {{region: eu-west-1{more}}}}}")
 
-    signed = {"aws_auth": True, "aws_region": "eu-west-1", "aws_service_name": "es"}
+    signed = {"aws_auth": "on", "aws_region": "eu-west-1", "aws_service_name": "es"}
     assert {key: value for key, value in found.items() if key.startswith("aws_")} == signed | wanted
     assert "http_user" not in found
 

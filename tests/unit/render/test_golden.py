@@ -57,6 +57,8 @@ def test_golden(case: Path, monkeypatch: pytest.MonkeyPatch, *, update_golden: b
         monkeypatch.setattr(module, "__version__", "0.0.0")
     monkeypatch.setattr(sidecar.render, "_HEADER", sidecar.render._HEADER.replace(sidecar.__version__, "0.0.0"))
     monkeypatch.setattr(sidecar.render, "scripts", lambda: {ENTRY: "-- The filter: see the folder fluentbit.\n"})
+    # 130 KB, whose panels are tested one by one.
+    monkeypatch.setattr(sidecar.render, "ndjson", lambda objects: f"{len(objects)} saved objects\n")
 
     check_golden(case / "rendered", render(load(str(case / "pipeline.yaml"))), update=update_golden)
 
@@ -129,7 +131,7 @@ def test_the_manifest_tells_another_configuration() -> None:
 @every_file
 def test_paths_stay_in_the_folder_and_texts_end_with_a_newline(file: Path) -> None:
     for path, text in render(load(str(file))).items():
-        assert re.fullmatch(r"[a-z0-9._-]+(/[a-z0-9._-]+)*\.(yaml|json|lua)", path)
+        assert re.fullmatch(r"[a-z0-9._-]+(/[a-z0-9._-]+)*\.(yaml|json|lua|ndjson)", path)
         assert ".." not in path
         assert text.endswith("\n")
         assert "\r" not in text
@@ -142,7 +144,9 @@ def test_every_file_is_valid(file: Path) -> None:
         if path.endswith(".lua"):
             assert lua.eval("loadstring")(text.encode()) is not None, path
         else:
-            assert isinstance(yaml.safe_load(text) if path.endswith(".yaml") else json.loads(text), dict)
+            documents = text.splitlines() if path.endswith(".ndjson") else [text]
+            for document in documents:
+                assert isinstance(yaml.safe_load(document) if path.endswith(".yaml") else json.loads(document), dict)
 
 
 def test_the_filter_is_rendered_as_it_is_in_its_folder() -> None:
