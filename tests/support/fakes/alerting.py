@@ -52,7 +52,7 @@ class Alerting:
         if head == CONFIGS:
             self._channel(exchange, method, key, body)
         elif key == "_search":
-            self._search(exchange, body)
+            self._search(exchange, orjson.loads(exchange.request.query["source"]))
         else:
             self._monitor(exchange, method, key, body)
         return True

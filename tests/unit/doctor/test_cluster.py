@@ -18,6 +18,7 @@ from tests.support.fakes.doctored import FakeCluster
 from tests.support.fakes.kubernetes import TOKEN, failing, kubeconfig
 from tests.support.waiting import free_port
 
+NOW = time.time()
 NAMES = ["API server", "events", "leader election", "pods of the node", "labels of events", "leader"]
 
 
@@ -44,12 +45,11 @@ def lease(holder: str = "node-1-ab12", ago: float = 1.0, trouble: str = "") -> d
     def stamp(seconds: float) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(seconds))
 
-    now = time.time()
     spec = {
         "holderIdentity": holder,
         "leaseDurationSeconds": 15,
-        "renewTime": stamp(now - ago),
-        "acquireTime": stamp(now - 7200),
+        "renewTime": stamp(NOW - ago),
+        "acquireTime": stamp(NOW - 7200),
     }
     annotations = {"fluent-sidecar/trouble": trouble} if trouble else {}
     return {"metadata": {"annotations": annotations}, "spec": spec}
@@ -175,7 +175,7 @@ def test_a_lease_that_may_not_be_read_is_a_warning(server: FakeCluster, tmp_path
     ],
 )
 def test_what_a_lease_says(content: dict[str, Any], state: State, said: str) -> None:
-    found = lease_verdict(content, time.time(), "n/l")
+    found = lease_verdict(content, NOW, "n/l")
 
     assert found.state is state
     assert said in found.text
