@@ -53,29 +53,33 @@ def doctor(
     from sidecar import kube  # noqa: PLC0415
     from sidecar.config import load  # noqa: PLC0415
     from sidecar.doctor import State, examine  # noqa: PLC0415
-    from sidecar.doctor.doctor import areas, dashboards_line  # noqa: PLC0415
+    from sidecar.doctor.doctor import areas  # noqa: PLC0415
+    from sidecar.render.dashboards.links import dashboard_links  # noqa: PLC0415
 
     config = load(config_file)
     connect = partial(kube.connect, kubeconfig=kubeconfig, context=context)
     found = examine(areas(config, config_file, connect=connect, namespace=namespace))
-    where = dashboards_line(config)
-    counts = _print(where, found) if output == "text" else None
+    links = dashboard_links(config)
+    counts = _print(links, found) if output == "text" else None
     if counts is None:
         report = {area: [finding.as_json() for finding in findings] for area, findings in found}
         states = [finding["state"] for findings in report.values() for finding in findings]
         counts = {state: states.count(state.value) for state in State}
-        body = {"ok": not counts[State.FAIL], "dashboards": where, "areas": report}
+        body = {"ok": not counts[State.FAIL], "dashboards": links, "areas": report}
         click.echo(json.dumps(body, indent=2))
     sys.exit(1 if counts[State.FAIL] else 0)
 
 
-def _print(where: str, found: "Iterable[tuple[str, list[Finding]]]") -> "dict[State, int]":
+def _print(links: "dict[str, str]", found: "Iterable[tuple[str, list[Finding]]]") -> "dict[State, int]":
     from sidecar.doctor import State  # noqa: PLC0415 - see sidecar.cli.main
 
     width = max(shutil.get_terminal_size((100, 24)).columns, _LEAST_WIDTH)
     counts = dict.fromkeys(State, 0)
     _echo("Dashboards", bold=True)
-    click.echo(f"  {where}")
+    for title, address in links.items():
+        click.echo(f"  {title:<{max(map(len, links))}}  {address}")
+    if not links:
+        click.echo("  dashboards.url is not set")
     for area, findings in found:
         click.echo()
         _echo(area, bold=True)

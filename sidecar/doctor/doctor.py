@@ -10,7 +10,7 @@ from sidecar.doctor.document import try_document
 from sidecar.doctor.finding import Finding
 from sidecar.doctor.fluentbit import fluent_bit_area
 from sidecar.doctor.inplace import TITLE as IN_PLACE
-from sidecar.doctor.inplace import in_place_area
+from sidecar.doctor.inplace import dashboards_area, in_place_area
 from sidecar.doctor.itself import sidecar_area
 from sidecar.doctor.link import Link
 from sidecar.doctor.run import Area, Check
@@ -36,6 +36,7 @@ def areas(config: Config, file: str, *, connect: Callable[[], ApiServer], namesp
         link.area(),
         in_place_area(link),
         _documents(link),
+        dashboards_area(config),
     ]
 
 
@@ -50,11 +51,3 @@ def _documents(link: Link) -> Area:
 
 def _try(link: Link, family: IndexFamily) -> Finding:
     return try_document(link.client, family, mapped=family.index not in link.unmapped)
-
-
-def dashboards_line(config: Config) -> str:
-    """Where the dashboards are."""
-    settings = config.dashboards
-    if settings.url is None:
-        return "dashboards.url is not set"
-    return f"{settings.url} (tenant {settings.tenant})"

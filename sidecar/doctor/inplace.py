@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from sidecar.config import Config
 from sidecar.doctor.document import doctor_index
-from sidecar.doctor.finding import Finding, State, fail, ok, skip, warn
+from sidecar.doctor.finding import Finding, State, fail, failed, ok, skip, warn
 from sidecar.doctor.link import RIGHTS, Link
 from sidecar.doctor.link import TITLE as LINK
 from sidecar.doctor.run import Area, Check
+from sidecar.errors import OpenSearchError
 from sidecar.opensearch.client import RefusedError
+from sidecar.opensearch.manage import Server
 from sidecar.opensearch.manage.change import Action, Change
 from sidecar.opensearch.manage.engine import plan
 from sidecar.opensearch.manage.kind import Kind
 from sidecar.opensearch.manage.kinds import first_kinds, later_kinds
+from sidecar.opensearch.manage.saved_objects import SavedObjects
 from sidecar.render.indices import IndexFamily, families
 from sidecar.render.templates import Templates, templates
 
@@ -24,6 +28,7 @@ _ESSENTIAL = ("component template", _INDEX_TEMPLATE)
 _OURS = "fluent-sidecar-"
 _SHOWN = 3
 _FORBIDDEN = 403
+_AWAY = "is dashboards.url right, and may this host talk to it?"
 _APPLY = "sidecar plan shows what differs, sidecar apply puts it in place"
 
 
@@ -35,19 +40,53 @@ def in_place_area(link: Link) -> Area:
 def _checks(link: Link) -> list[Check]:
     config, client = link.config, link.client
     wanted = templates(config)
-    kinds = [*first_kinds(config, client), *later_kinds(config, client)]
+    kinds = [
+        kind
+        for kind in (*first_kinds(config, client), *later_kinds(config, client))
+        if not isinstance(kind, SavedObjects)  # see `dashboards_area`
+    ]
     return [
         *(Check(plural(kind.title), partial(_kind, link, kind)) for kind in kinds),
         *(Check(f"new {family.index}", partial(_simulated, link, wanted, family)) for family in families(config)),
     ]
 
 
+def dashboards_area(config: Config) -> Area:
+    """The saved objects: another server has them, so it is looked at whatever OpenSearch says."""
+    return Area("OpenSearch Dashboards", lambda: [Check("saved objects", partial(_dashboards, config), slow=_AWAY)])
+
+
+def _dashboards(config: Config) -> list[Finding]:
+    if config.dashboards.url is None:
+        text = "dashboards.url is not set: they are rendered, and imported nowhere"
+        return [skip("saved objects", text, "set it, or import dashboards/opensearch-dashboards.ndjson yourself")]
+    return _planned(SavedObjects(config), Server(config.opensearch.version))
+
+
 def _kind(link: Link, kind: Kind) -> list[Finding]:
-    [planned] = plan([kind], link.server)
-    if kind.title == _INDEX_TEMPLATE:
+    return _planned(kind, link.server, link)
+
+
+def _planned(kind: Kind, server: Server, link: Link | None = None) -> list[Finding]:
+    [planned] = plan([kind], server)
+    if [(change.name, change.action) for change in planned.changes] == [("", Action.REFUSED)]:
+        return [_unknown(kind)]
+    if link and kind.title == _INDEX_TEMPLATE:
         missing = [change.name for change in planned.changes if change.action is Action.CREATE]
         link.unmapped |= {name.removeprefix(_OURS) for name in missing}
     return kind_verdict(kind.title, planned.changes, len(kind.wanted))
+
+
+def _unknown(kind: Kind) -> Finding:
+    """Why it can't be told what is there: asked once more, for the error itself."""
+    name = plural(kind.title)
+    try:
+        kind.present()
+    except RefusedError as error:
+        return skip(name, error.what, RIGHTS) if error.status == _FORBIDDEN else failed(name, error)
+    except OpenSearchError as error:
+        return failed(name, error)
+    return warn(name, "it could not be told what is there, and now it can", "try again")
 
 
 def _simulated(link: Link, wanted: Templates, family: IndexFamily) -> Finding:
@@ -77,8 +116,6 @@ def kind_verdict(title: str, changes: Sequence[Change], wanted: int) -> list[Fin
     for change in changes:
         if change.action is Action.UNSUPPORTED:
             found.append(warn(name, change.reason, ""))
-        elif change.action is Action.REFUSED and not change.name:
-            found.append(skip(name, f"can't be told: {change.reason}"))
         elif change.action is Action.REFUSED:
             found.append(fail(name, f"{change.name}: {change.reason}", "until then sidecar apply leaves it as it is"))
         elif change.action in {Action.CREATE, Action.UPDATE}:

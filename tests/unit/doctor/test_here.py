@@ -82,7 +82,7 @@ def test_a_fluent_bit_that_is_well() -> None:
         ("deliveries", State.OK),
     ]
     assert found[1].text == "reloaded 2 times since it started"
-    assert found[2].text == "opensearch.0: 99 records read, 90 delivered, 0 retries, 0 dropped"
+    assert found[2].text == "opensearch.0: 90 records delivered, 0 retries, 0 dropped"
 
 
 @pytest.mark.parametrize(("inside", "state"), [(True, State.FAIL), (False, State.SKIP)])
@@ -125,13 +125,12 @@ def test_what_is_no_fluent_bit_is_said(answer: Script) -> None:
     ("output", "state", "said"),
     [
         ({"dropped_records": 7}, State.FAIL, "7 dropped"),
-        ({"proc_records": 0, "retries": 5}, State.WARN, "0 delivered"),
-        ({"errors": 3}, State.WARN, "90 delivered"),
-        ({"retries": 100}, State.WARN, "100 retries"),
+        ({"proc_records": 0, "retries": 5}, State.WARN, "0 records delivered, 5 retries"),
+        ({"errors": 3}, State.WARN, "90 records delivered"),
     ],
 )
 def test_what_its_counters_mean(output: dict[str, int], state: State, said: str) -> None:
-    [found] = deliveries({"input": {"tail.0": {"records": 99}}, "output": {"opensearch.0": OUTPUT | output}})
+    [found] = deliveries({"output": {"opensearch.0": OUTPUT | output}})
 
     assert found.state is state
     assert said in found.text

@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.config import Config, loads
 from sidecar.doctor import Finding, State, examine
-from sidecar.doctor.doctor import areas, dashboards_line
+from sidecar.doctor.doctor import areas
 from sidecar.doctor.document import refusal
 from sidecar.doctor.inplace import plural
 from sidecar.kube import connect
@@ -264,13 +264,8 @@ def test_both_servers_are_asked_at_once(server: FakeHealthy, tmp_path: Path) -> 
         "OpenSearch",
         "In place",
         "Documents",
+        "OpenSearch Dashboards",
     ]
-
-
-def test_where_the_dashboards_are() -> None:
-    assert dashboards_line(pipeline("http://h")) == "dashboards.url is not set"
-    set_ = pipeline("http://h", "dashboards: {url: 'https://d/_dashboards', tenant: team}\n")
-    assert dashboards_line(set_) == "https://d/_dashboards (tenant team)"
 
 
 def test_kinds_in_the_plural() -> None:
