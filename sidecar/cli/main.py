@@ -12,6 +12,7 @@ import click
 
 from sidecar import __version__
 from sidecar.cli.demo import demo
+from sidecar.cli.doctor import doctor
 from sidecar.cli.manage import apply, config_option, plan
 from sidecar.errors import SidecarError
 
@@ -247,5 +248,5 @@ def run(
     Agent(config, api, client, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-for command in (plan, apply, demo):
+for command in (plan, apply, doctor, demo):
     cli.add_command(command)

@@ -10,6 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, model_validator
 from pydantic.alias_generators import to_camel
 
+from sidecar.config.alerts import Alerts
 from sidecar.config.controlplane import ControlPlane
 from sidecar.config.dashboards import Dashboards
 from sidecar.config.events import Events, EventSelection
@@ -19,7 +20,6 @@ from sidecar.config.logs import Logs, LogSelection, MultilineRule, RedactRule
 from sidecar.config.names import DEAD_LETTER, ClusterName, version_tuple
 from sidecar.config.node import OLDEST_FLUENT_BIT, Agent, Buffer, FluentBit, Paths
 from sidecar.config.opensearch import OLDEST_OPENSEARCH, OpenSearch, Tls
-from sidecar.config.outlook import Alerts
 from sidecar.config.route import Route
 from sidecar.config.section import Found, Section, models_in, refuse, section
 from sidecar.config.units import format_size
@@ -46,7 +46,7 @@ __all__ = [
 
 
 _LINES_IN_REQUEST = 4
-_UNUSED: dict[str, tuple[str, ...]] = {"control_plane": ("types", "logGroup"), "alerts": ()}
+_UNUSED: dict[str, tuple[str, ...]] = {"control_plane": ("types", "logGroup")}
 """Sections that later versions act on, and which of their keys; none is all."""
 
 

@@ -46,6 +46,7 @@ def _no_serverless(value: Any) -> Any:
 
 
 Region = Annotated[str, AfterValidator(_region)]
+Role = Annotated[str, AfterValidator(_role)]
 
 
 class BasicAuth(Section):
@@ -74,7 +75,7 @@ class SigV4Auth(Section):
     service: Annotated[Literal["es"], BeforeValidator(_no_serverless)] = "es"
     """Name of the service that the signature is for: an Amazon OpenSearch Service domain. Serverless (aoss) is refused:
     it takes no ids, so that nothing would keep a retry from doubling a document."""
-    role_arn: Annotated[str | None, Given, AfterValidator(_role)] = None
+    role_arn: Annotated[Role | None, Given] = None
     """Role to assume before signing, for a domain in another account."""
 
 

@@ -41,6 +41,11 @@ _SAMPLES = {
     "dashboards.auth.basic.password": "{file: /run/secrets/dashboards/password}",
     "dashboards.tls.ca": "/etc/ssl/dashboards-ca.crt",
     "alerts.channel.slack.url": "{file: /run/secrets/slack/url}",
+    "alerts.channel.chime.url": "{file: /run/secrets/chime/url}",
+    "alerts.channel.microsoftTeams.url": "{file: /run/secrets/teams/url}",
+    "alerts.channel.webhook.url": "{env: ALERTS_URL}",
+    "alerts.channel.sns.topicArn": "arn:aws:sns:eu-west-1:123456789012:alerts",
+    "alerts.channel.sns.roleArn": "arn:aws:iam::123456789012:role/opensearch-alerts",
 }
 """Values for keys that have no default, or one that shows little; the first two must be there."""
 

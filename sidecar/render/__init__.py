@@ -8,6 +8,7 @@ import yaml
 
 from sidecar import __version__
 from sidecar.config.model import Config
+from sidecar.render.alerts import channels, monitors
 from sidecar.render.dashboards import DASHBOARDS_FILE, ndjson, saved_objects
 from sidecar.render.filtering import settings
 from sidecar.render.fluentbit import fluent_bit
@@ -46,6 +47,10 @@ def render(config: Config) -> dict[str, str]:
         files[f"opensearch/index-templates/{name}.json"] = _json(template)
     for name, policy in policies(config).items():
         files[f"opensearch/policies/{name}.json"] = _json(policy)
+    for name, monitor in monitors(config).items():
+        files[f"opensearch/monitors/{name}.json"] = _json(monitor)
+    for name, channel in channels(config).items():
+        files[f"opensearch/channels/{name.replace('_', '-')}.json"] = _json(channel)
     for name, role in roles(config).items():
         files[f"opensearch/roles/{name}.json"] = _json(role)
     files[DASHBOARDS_FILE] = ndjson(saved_objects(config))

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from sidecar.config import Config
 from sidecar.opensearch.client import Client
+from sidecar.opensearch.manage.channels import Channels
 from sidecar.opensearch.manage.kind import Kind
+from sidecar.opensearch.manage.monitors import Monitors
 from sidecar.opensearch.manage.policies import Policies
 from sidecar.opensearch.manage.roles import Roles
 from sidecar.opensearch.manage.saved_objects import SavedObjects
@@ -31,5 +33,8 @@ def later_kinds(config: Config, client: Client) -> Sequence[Kind]:
     """What can wait: who may do what, alerts, dashboards. What fails here keeps no document back."""
     return [
         *([Roles(client, roles(config))] if config.opensearch.roles else []),
+        # A monitor's actions name channels.
+        Channels(config, client),
+        Monitors(config, client),
         *([SavedObjects(config)] if config.dashboards.url else []),
     ]

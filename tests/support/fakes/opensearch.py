@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from tests.support.fakes.alerting import Alerting
 from tests.support.fakes.ism import BASE as ISM
 from tests.support.fakes.ism import FakeIsm
 from tests.support.fakes.server import Exchange, FakeServer, Request, Script
@@ -25,6 +26,7 @@ class FakeOpenSearch(FakeServer):
         templates: Index templates by name.
         roles: Roles of the security plugin by name.
         ism: The index-management plugin.
+        alerting: The alerting and the notifications plugin.
         root: What GET of the root answers.
         plugins: Which plugins there are.
         script: Steps for the next requests, before anything else.
@@ -39,11 +41,12 @@ class FakeOpenSearch(FakeServer):
         self.templates: dict[str, Json] = {}
         self.roles: dict[str, Json] = {"all_access": {"reserved": True, "hidden": False, "static": True}}
         self.ism = FakeIsm()
+        self.alerting = Alerting()
         self.root: Any = {
             "version": {"distribution": "opensearch", "number": "2.19.4"},
             "tagline": "The OpenSearch Project: https://opensearch.org/",
         }
-        self.plugins = ["opensearch-index-management", "opensearch-security"]
+        self.plugins = [f"opensearch-{name}" for name in ("index-management", "security", "alerting", "notifications")]
         self.script: list[Script] = []
         self.judge: Judge = lambda _index, _id, _source: (201, None)
         self.limit = 100 * 2**20
@@ -58,7 +61,7 @@ class FakeOpenSearch(FakeServer):
             exchange.json({"docs": [self._found(item) for item in orjson.loads(request.body)["docs"]]})
         elif request.path == "/_bulk":
             exchange.json(self._bulk(request))
-        elif request.path.endswith("/_search"):
+        elif request.path.endswith("/_search") and not request.path.startswith("/_plugins/"):
             exchange.json({"hits": {"hits": []}})
         else:
             self._manage(exchange)
@@ -72,6 +75,8 @@ class FakeOpenSearch(FakeServer):
             self._index_template(exchange)
         elif request.path == "/":
             exchange.json(self.root)
+        elif "opensearch-alerting" in self.plugins and self.alerting.answers(exchange):
+            pass
         elif request.path == "/_cat/plugins":
             exchange.json([{"component": name} for name in self.plugins])
         elif request.path.startswith(ISM) and "opensearch-index-management" in self.plugins:

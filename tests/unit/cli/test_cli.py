@@ -28,7 +28,7 @@ from sidecar.errors import (
 from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
-COMMANDS = {"apply", "demo", "init", "plan", "render-config", "run", "schema", "validate"}
+COMMANDS = {"apply", "demo", "doctor", "init", "plan", "render-config", "run", "schema", "validate"}
 SECRET = "hunter2"
 
 
@@ -435,8 +435,8 @@ def test_validate_tells_scripts_where_each_problem_is(tmp_path: Path) -> None:
     assert (result.exit_code, json.loads(result.output)["problems"]) == (0, [])
 
 
-UNUSED = "controlPlane: {types: [api]}\nalerts: {monitors: {silence: {enabled: false}}}\n"
-KEYS = ["controlPlane.types", "alerts.monitors.silence.enabled"]
+UNUSED = "controlPlane: {types: [api], logGroup: /aws/eks/c/cluster}\n"
+KEYS = ["controlPlane.types", "controlPlane.logGroup"]
 
 
 def test_validate_notes_what_only_later_versions_act_on(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from tests.support.fakes.opensearch import FakeOpenSearch
 from tests.support.fakes.server import says
 
 SETTINGS = "fluent-sidecar-component-settings"
-OBJECTS = 4 + 3 + 4
+OBJECTS = 4 + 3 + 4 + 10
+PLUGINS = ["alerting", "index-management", "notifications", "security"]
 Run = Callable[..., Result]
 
 
@@ -47,10 +48,10 @@ def test_a_plan_shows_diffs_and_sums_up_and_changes_nothing(run: Run, server: Fa
     result = run("plan")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == f"OpenSearch 2.19.4 at {server.url}: index-management, security"
+    assert lines[0] == f"OpenSearch 2.19.4 at {server.url}: {', '.join(PLUGINS)}"
     assert f"+ component template {SETTINGS}: create" in lines
     assert '    +  "_meta": {' in lines
-    assert lines[-1].startswith(f"{OBJECTS} to create; 6 requests in 0.")
+    assert lines[-1].startswith(f"{OBJECTS} to create; 8 requests in 0.")
     assert written(server) == []
 
 
@@ -60,20 +61,20 @@ def test_after_apply_a_plan_is_empty(run: Run) -> None:
     lines = applied.stdout.splitlines()
     assert lines[1] == f"+ component template {SETTINGS}: created"
     assert lines[2] == "+ component template fluent-sidecar-component-events: created"
-    assert lines[-1].startswith(f"{OBJECTS} created; {6 + OBJECTS} requests in 0.")
+    assert lines[-1].startswith(f"{OBJECTS} created; {8 + OBJECTS} requests in 0.")
     for command in ("plan", "apply"):
         last = run(command).stdout.splitlines()
         assert len(last) == 2
-        assert last[1].startswith(f"{OBJECTS} unchanged; 6 requests in 0.")
+        assert last[1].startswith(f"{OBJECTS} unchanged; 8 requests in 0.")
 
 
 def test_a_script_gets_json(run: Run, server: FakeOpenSearch) -> None:
     told = json.loads(run("plan", "--output", "json").stdout)
     assert told["server"] == {
-        "url": server.url, "version": "2.19.4", "plugins": ["index-management", "security"], "amazon": False,
+        "url": server.url, "version": "2.19.4", "plugins": PLUGINS, "amazon": False,
         "notes": [],
     }  # fmt: skip
-    assert (told["summary"], told["empty"], told["requests"]) == ({"create": OBJECTS}, False, 6)
+    assert (told["summary"], told["empty"], told["requests"]) == ({"create": OBJECTS}, False, 8)
     assert {change["action"] for change in told["changes"]} == {"create"}
     done = json.loads(run("apply", "--output", "json").stdout)
     assert done["summary"] == {"created": OBJECTS}

@@ -391,25 +391,33 @@ def test_a_buffer_may_be_all_in_memory() -> None:
         ("dashboards", "tenant: 'a b'", "tenant: expected the name of a tenant"),
         ("alerts", "channel: {slack: {url: 'https://x'}}", "channel.slack.url: a secret is never written in the file"),
         ("alerts", "channel: ", "channel: has no value"),
+        ("alerts", "channel: {webhook: {url: 'https://x'}}", "channel.webhook.url: a secret is never written in"),
+        ("alerts", "channel: {sns: {topicArn: t}}", "channel.sns.topicArn: expected a topic such as arn:aws:sns:"),
+        ("alerts", "channel: {existing: [a b]}", "channel.existing[0]: expected the id of a channel"),
         ("alerts", "monitors: {warnings: {above: -1}}", "monitors.warnings.above: must be at least 0, found -1"),
+        (
+            "alerts",
+            "monitors: {gaps: {period: 59s}}",
+            "monitors.gaps.period: expected a duration of 1m to 1d, found 59s",
+        ),
+        ("alerts", "monitors: {errors: {share: 101}}", "monitors.errors.share: must be at most 100, found 101"),
+        (
+            "alerts",
+            "monitors: {nodeSilence: {period: 1h}}",
+            "monitors.nodeSilence.within: within must be longer than period, 1h",
+        ),
     ],
 )
-def test_what_later_versions_use_is_checked_now(section: str, text: str, wanted: str) -> None:
+def test_the_other_sections_are_checked(section: str, text: str, wanted: str) -> None:
     assert refused(**{section: text}).startswith(f"{section}.{wanted}")
 
 
 def test_what_this_version_makes_nothing_of_is_known() -> None:
     found = config(
         controlPlane="retain: 3d, types: [api]",
-        alerts="channel: {slack: {url: {env: A}}}, monitors: {imagePull: {above: 3}, silence: {}}",
         buffer="disk: 3GiB",
     )
-    assert found.unused() == (
-        "controlPlane.types",
-        "alerts.channel.slack.url",
-        "alerts.monitors.imagePull.above",
-        "alerts.monitors.silence",
-    )
+    assert found.unused() == ("controlPlane.types",)
     assert config().unused() == ()
 
 

@@ -27,7 +27,8 @@ def applied(managed: Managed, name: str = LOGS) -> Outcome:
 
 def asked(managed: Managed) -> list[str]:
     """Changes that were asked of the plugin, apart from the policies themselves."""
-    return [path.removeprefix("POST /_plugins/_ism/") for path in managed.written() if path.startswith("POST")]
+    ism = "POST /_plugins/_ism/"
+    return [path.removeprefix(ism) for path in managed.written() if path.startswith(ism)]
 
 
 def test_policies_are_created_and_then_left_alone_though_the_server_adds_to_them(managed: Managed) -> None:

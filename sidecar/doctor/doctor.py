@@ -1,0 +1,53 @@
+"""What is looked at, for one pipeline.yaml."""
+
+from collections.abc import Callable
+from functools import partial
+
+from sidecar.config import Config
+from sidecar.doctor.cluster import Cluster
+from sidecar.doctor.configuration import configuration_area
+from sidecar.doctor.document import try_document
+from sidecar.doctor.finding import Finding
+from sidecar.doctor.fluentbit import fluent_bit_area
+from sidecar.doctor.inplace import TITLE as IN_PLACE
+from sidecar.doctor.inplace import dashboards_area, in_place_area
+from sidecar.doctor.itself import sidecar_area
+from sidecar.doctor.link import Link
+from sidecar.doctor.run import Area, Check
+from sidecar.kube import ApiServer
+from sidecar.render.indices import IndexFamily, families
+
+
+def areas(config: Config, file: str, *, connect: Callable[[], ApiServer], namespace: str | None) -> list[Area]:
+    """Everything.
+
+    Args:
+        config: pipeline.yaml.
+        file: Its name.
+        connect: Finds the API server.
+        namespace: Of the sidecar; that of the pod, or of the kubeconfig's context, where it is None.
+    """
+    link = Link(config)
+    return [
+        configuration_area(config, file),
+        Cluster(config, connect, namespace).area(),
+        fluent_bit_area(config),
+        sidecar_area(config),
+        link.area(),
+        in_place_area(link),
+        _documents(link),
+        dashboards_area(config),
+    ]
+
+
+def _documents(link: Link) -> Area:
+    """Writes, in an index of each family, once it is known what is in place."""
+    return Area(
+        "Documents",
+        lambda: [Check(family.index, partial(_try, link, family)) for family in families(link.config)],
+        after=IN_PLACE,
+    )
+
+
+def _try(link: Link, family: IndexFamily) -> Finding:
+    return try_document(link.client, family, mapped=family.index not in link.unmapped)

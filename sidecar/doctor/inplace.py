@@ -1,0 +1,179 @@
+"""What `apply` puts in place in OpenSearch - templates, policies, roles, alerts, dashboards - and what is there."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sidecar.config import Config
+from sidecar.doctor.document import doctor_index
+from sidecar.doctor.finding import Finding, State, fail, failed, ok, skip, warn
+from sidecar.doctor.link import RIGHTS, Link
+from sidecar.doctor.link import TITLE as LINK
+from sidecar.doctor.run import Area, Check
+from sidecar.errors import OpenSearchError
+from sidecar.opensearch.client import RefusedError
+from sidecar.opensearch.manage import Server
+from sidecar.opensearch.manage.change import Action, Change
+from sidecar.opensearch.manage.engine import plan
+from sidecar.opensearch.manage.kind import Kind
+from sidecar.opensearch.manage.kinds import first_kinds, later_kinds
+from sidecar.opensearch.manage.saved_objects import SavedObjects
+from sidecar.render.indices import IndexFamily, families
+from sidecar.render.templates import Templates, templates
+
+TITLE = "In place"
+_INDEX_TEMPLATE = "index template"
+_ESSENTIAL = ("component template", _INDEX_TEMPLATE)
+"""Without these nothing is sent."""
+_OURS = "fluent-sidecar-"
+_SHOWN = 3
+_FORBIDDEN = 403
+_AWAY = "is dashboards.url right, and may this host talk to it?"
+_APPLY = "sidecar plan shows what differs, sidecar apply puts it in place"
+
+
+def in_place_area(link: Link) -> Area:
+    """Plans as `sidecar plan` does, and asks what a new index would be; changes nothing."""
+    return Area(TITLE, partial(_checks, link), after=LINK)
+
+
+def _checks(link: Link) -> list[Check]:
+    config, client = link.config, link.client
+    wanted = templates(config)
+    kinds = [
+        kind
+        for kind in (*first_kinds(config, client), *later_kinds(config, client))
+        if not isinstance(kind, SavedObjects)  # see `dashboards_area`
+    ]
+    return [
+        *(Check(plural(kind.title), partial(_kind, link, kind)) for kind in kinds),
+        *(Check(f"new {family.index}", partial(_simulated, link, wanted, family)) for family in families(config)),
+    ]
+
+
+def dashboards_area(config: Config) -> Area:
+    """The saved objects: another server has them, so it is looked at whatever OpenSearch says."""
+    return Area("OpenSearch Dashboards", lambda: [Check("saved objects", partial(_dashboards, config), slow=_AWAY)])
+
+
+def _dashboards(config: Config) -> list[Finding]:
+    if config.dashboards.url is None:
+        text = "dashboards.url is not set: they are rendered, and imported nowhere"
+        return [skip("saved objects", text, "set it, or import dashboards/opensearch-dashboards.ndjson yourself")]
+    return _planned(SavedObjects(config), Server(config.opensearch.version))
+
+
+def _kind(link: Link, kind: Kind) -> list[Finding]:
+    return _planned(kind, link.server, link)
+
+
+def _planned(kind: Kind, server: Server, link: Link | None = None) -> list[Finding]:
+    [planned] = plan([kind], server)
+    if [(change.name, change.action) for change in planned.changes] == [("", Action.REFUSED)]:
+        return [_unknown(kind)]
+    if link and kind.title == _INDEX_TEMPLATE:
+        missing = [change.name for change in planned.changes if change.action is Action.CREATE]
+        link.unmapped |= {name.removeprefix(_OURS) for name in missing}
+    return kind_verdict(kind.title, planned.changes, len(kind.wanted))
+
+
+def _unknown(kind: Kind) -> Finding:
+    """Why it can't be told what is there: asked once more, for the error itself."""
+    name = plural(kind.title)
+    try:
+        kind.present()
+    except RefusedError as error:
+        return skip(name, error.what, RIGHTS) if error.status == _FORBIDDEN else failed(name, error)
+    except OpenSearchError as error:
+        return failed(name, error)
+    return warn(name, "it could not be told what is there, and now it can", "try again")
+
+
+def _simulated(link: Link, wanted: Templates, family: IndexFamily) -> Finding:
+    try:
+        answer = link.client.request("POST", f"/_index_template/_simulate_index/{doctor_index(family)}")
+    except RefusedError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return skip(f"new {family.index}", error.what, RIGHTS)
+    found = mapping_verdict(family, family_mapping(wanted, family), answer)
+    if found.state is State.FAIL:
+        link.unmapped.add(family.index)
+    return found
+
+
+def kind_verdict(title: str, changes: Sequence[Change], wanted: int) -> list[Finding]:
+    """How one kind of objects is.
+
+    Args:
+        title: Of the kind, in the singular.
+        changes: What a plan for it says.
+        wanted: How many there are to be.
+    """
+    name = plural(title)
+    found: list[Finding] = []
+    todo: dict[Action, list[str]] = {}
+    for change in changes:
+        if change.action is Action.UNSUPPORTED:
+            found.append(warn(name, change.reason, ""))
+        elif change.action is Action.REFUSED:
+            found.append(fail(name, f"{change.name}: {change.reason}", "until then sidecar apply leaves it as it is"))
+        elif change.action in {Action.CREATE, Action.UPDATE}:
+            todo.setdefault(change.action, []).append(change.name)
+        if change.warning:
+            found.append(fail(name, f"{change.name}: {change.warning}", "until then new indices are made like that"))
+    words = {Action.CREATE: "missing", Action.UPDATE: "not as pipeline.yaml says"}
+    for action, names in todo.items():
+        state = State.FAIL if title in _ESSENTIAL and action is Action.CREATE else State.WARN
+        found.append(Finding(name, state, f"{words[action]}: {_some(names)}", _APPLY))
+    if not found:
+        found.append(ok(name, f"{wanted} in place") if wanted else skip(name, "none is wanted"))
+    return found
+
+
+def mapping_verdict(family: IndexFamily, wanted: Mapping[str, Any], answer: Any) -> Finding:
+    """Whether a new index of a family would have the project's mapping.
+
+    Args:
+        family: Which.
+        wanted: The mapping that it should have.
+        answer: Of `_index_template/_simulate_index`.
+    """
+    name = f"new {family.index}"
+    told: Mapping[str, Any] = answer if isinstance(answer, Mapping) else {}
+    mapping = told.get("template", {}).get("mappings", {})
+    there, fields = mapping.get("properties", {}), wanted["properties"]
+    if str(mapping.get("dynamic")).lower() == "false" and all(there.get(key) == fields[key] for key in fields):
+        return ok(name, "an index that is new gets our mapping")
+    others = [str(one.get("name")) for one in told.get("overlapping", ())]
+    ours = f"{_OURS}{family.index}"
+    text = "an index that is new would not get our mapping: "
+    if ours in others:
+        return fail(
+            name,
+            f"{text}a template of somebody else comes before {ours}",
+            "GET _index_template shows it: narrow its index_patterns, or lower its priority below 500",
+        )
+    if others:
+        text += f"these templates match it, and the first is not as pipeline.yaml says: {_some([ours, *others])}"
+        return fail(name, text, _APPLY)
+    return fail(name, f"{text}no template is there for it, or an old one", _APPLY)
+
+
+def family_mapping(found: Templates, family: IndexFamily) -> Mapping[str, Any]:
+    """The mapping that a family's indices should have."""
+    for name in found.indices[f"{_OURS}{family.index}"]["composed_of"]:
+        mappings: Mapping[str, Any] | None = found.components[name]["template"].get("mappings")
+        if mappings:
+            return mappings
+    raise AssertionError(family)
+
+
+def plural(title: str) -> str:
+    """Of the title of a kind."""
+    return f"{title[:-1]}ies" if title.endswith("y") else f"{title}s"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

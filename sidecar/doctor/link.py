@@ -1,0 +1,121 @@
+"""OpenSearch: the way there, who we are to it, and how it is."""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from sidecar.config import Config
+from sidecar.doctor.finding import Finding, ok, skip, warn
+from sidecar.doctor.health import blocks, disks, shard_limit, status
+from sidecar.doctor.run import Area, Check
+from sidecar.doctor.wire import handshake, reach
+from sidecar.errors import OpenSearchError
+from sidecar.opensearch import Client, connect
+from sidecar.opensearch.client import RefusedError
+from sidecar.opensearch.manage import Server
+from sidecar.opensearch.manage.probe import probe
+from sidecar.render.indices import families, index_pattern
+
+TITLE = "OpenSearch"
+_SLOW = "it takes connections and doesn't answer: is it overloaded, or is another thing at that port?"
+_FORBIDDEN, _NOT_FOUND = 403, 404
+RIGHTS = "this user may not ask; with a manager's credentials it can be told"
+
+
+class Link:
+    """OpenSearch, as pipeline.yaml says it; the client is made when it is first asked for.
+
+    Attributes:
+        config: pipeline.yaml.
+        unmapped: Index families of which a new index would get another mapping than ours, as far as that was found out.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.unmapped: set[str] = set()
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """Raises what `connect` raises."""
+        self._client = self._client or connect(self.config)
+        return self._client
+
+    def area(self) -> Area:
+        """All that is looked at without writing."""
+        return Area(TITLE, self._checks)
+
+    def _checks(self) -> list[Check]:
+        settings = self.config.opensearch
+        host, port = settings.endpoint.hostname or "", settings.port
+        checks = [Check("connection", lambda: reach(host, port), gate=True)]
+        if urlsplit(settings.url).scheme == "https":
+            checks.append(Check("TLS", lambda: handshake(host, port, settings.tls, settings.auth.mtls), gate=True))
+        return [
+            *checks,
+            Check("credentials", self._credentials, gate=True, slow=_SLOW),
+            Check("version", self._version, gate=True, slow=_SLOW),
+            Check("health", self._asking("health", self._health), slow=_SLOW),
+            Check("shards", self._asking("shards", self._shards), slow=_SLOW),
+            Check("disks", self._asking("disks", self._disks), slow=_SLOW),
+            Check("blocks", self._asking("blocks", self._blocks), slow=_SLOW),
+        ]
+
+    def _credentials(self) -> Finding:
+        try:
+            self.client.request("GET", "/")
+        except RefusedError as error:
+            # Who may not ask for the version is known all the same; what else may be wrong the version tells.
+            if error.status not in {_FORBIDDEN, _NOT_FOUND}:
+                raise
+        return ok("credentials", f"{self.client.url} takes them" if self._named else f"{self.client.url} asks for none")
+
+    def _version(self) -> Iterator[Finding]:
+        server = self.server
+        yield ok("version", f"OpenSearch {server.number}{', of Amazon' if server.amazon else ''}")
+        for note in server.notes:
+            yield warn("version", note, "write the server's version in opensearch.version")
+
+    @cached_property
+    def server(self) -> Server:
+        """What it is; raises what `probe` raises."""
+        return probe(self.client, self.config.opensearch.version)
+
+    @property
+    def _named(self) -> bool:
+        auth = self.config.opensearch.auth
+        return any((auth.basic, auth.mtls, auth.sigv4, auth.ssm))
+
+    def _asking(self, name: str, look: Callable[[], Any]) -> Callable[[], list[Finding]]:
+        """A look that not everybody may take."""
+
+        def asked() -> list[Finding]:
+            try:
+                found = look()
+            except OpenSearchError as error:
+                if getattr(error, "status", 0) != _FORBIDDEN:
+                    raise
+                return [skip(name, error.what, RIGHTS)]
+            return [found] if isinstance(found, Finding) else list(found)
+
+        return asked
+
+    def _health(self) -> Finding:
+        return status(self.client.request("GET", "/_cluster/health"))
+
+    def _shards(self) -> Finding:
+        health = self.client.request("GET", "/_cluster/health")
+        params = {"include_defaults": "true", "filter_path": "*.cluster.max_shards_per_node"}
+        return shard_limit(health, self.client.request("GET", "/_cluster/settings", params=params))
+
+    def _disks(self) -> Finding:
+        params = {"format": "json", "h": "node,disk.percent"}
+        return disks(self.client.request("GET", "/_cat/allocation", params=params))
+
+    def _blocks(self) -> Iterator[Finding]:
+        patterns = ",".join(index_pattern(family) for family in families(self.config))
+        params = {"ignore_unavailable": "true", "flat_settings": "true", "expand_wildcards": "open"}
+        indices = self.client.request("GET", f"/{patterns}/_settings/index.blocks.*", params=params)
+        cluster = self.client.request("GET", "/_cluster/settings", params={"filter_path": "*.cluster.blocks"})
+        return blocks(indices, cluster)

@@ -1,0 +1,213 @@
+"""Fluent Bit and the sidecar beside us, by their answers over HTTP."""
+
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from sidecar.config import Config, loads
+from sidecar.doctor import Finding, State, examine
+from sidecar.doctor.fluentbit import deliveries, fluent_bit_area
+from sidecar.doctor.itself import metrics_verdicts, sidecar_area, sums
+from sidecar.events.metrics import EventMetrics
+from sidecar.logs.metrics import LogMetrics
+from tests.support.fakes.server import Exchange, FakeServer, Script, says
+from tests.support.waiting import free_port
+
+METRICS = (
+    "# TYPE sidecar_leader gauge\nsidecar_leader 1.0\n# TYPE sidecar_templates_in_place gauge\n"
+    "sidecar_templates_in_place 1.0\n# TYPE sidecar_events_confirmed counter\nsidecar_events_confirmed_total 12.0\n"
+)
+OUTPUT = {"proc_records": 90, "errors": 0, "retries": 0, "retries_failed": 0, "dropped_records": 0}
+FLUENT_BIT: dict[str, Script] = {
+    "/": says(200, {"fluent-bit": {"version": "5.1.1", "edition": "Community", "flags": []}}),
+    "/api/v2/reload": says(200, {"hot_reload_count": 2}),
+    "/api/v1/metrics": says(200, {"input": {"tail.0": {"records": 99}}, "output": {"opensearch.0": OUTPUT}}),
+}
+SIDECAR: dict[str, Script] = {
+    "/livez": says(200, b"ok\n"),
+    "/metrics": says(200, METRICS.encode()),
+}
+
+
+class Paths(FakeServer):
+    def __init__(self, steps: dict[str, Script]) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def handle(self, exchange: Exchange) -> None:
+        self.steps.get(exchange.request.path, says(404, b"<html>not found</html>"))(exchange)
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+
+def pipeline(port: int, version: str = "5.1.1") -> Config:
+    return loads(
+        f"cluster: c\nopensearch: {{url: 'http://h'}}\nfluentbit: {{port: {port}, version: '{version}'}}\n"
+        f"agent: {{port: {port + 1 if port < 65535 else 1}}}\n"
+    )
+
+
+def own(port: int) -> Config:
+    other = port + 1 if port < 65535 else 1
+    return loads(
+        f"cluster: c\nopensearch: {{url: 'http://h'}}\nfluentbit: {{port: {other}}}\nagent: {{port: {port}}}\n"
+    )
+
+
+def fluent_bit(steps: dict[str, Script], version: str = "5.1.1") -> list[Finding]:
+    with Paths(steps) as server:
+        [(_, found)] = examine([fluent_bit_area(pipeline(server.port, version))])
+    return found
+
+
+def sidecar(steps: dict[str, Script]) -> list[Finding]:
+    with Paths(steps) as server:
+        [(_, found)] = examine([sidecar_area(own(server.port))])
+    return found
+
+
+# Fluent Bit
+
+
+def test_a_fluent_bit_that_is_well() -> None:
+    found = fluent_bit(FLUENT_BIT)
+
+    assert [(one.name, one.state) for one in found] == [
+        ("running", State.OK),
+        ("reload", State.OK),
+        ("deliveries", State.OK),
+    ]
+    assert found[1].text == "reloaded 2 times since it started"
+    assert found[2].text == "opensearch.0: 90 records delivered, 0 retries, 0 dropped"
+
+
+@pytest.mark.parametrize(("inside", "state"), [(True, State.FAIL), (False, State.SKIP)])
+def test_one_that_is_not_there_is_a_failure_in_a_pod_only(
+    monkeypatch: pytest.MonkeyPatch, state: State, *, inside: bool
+) -> None:
+    if inside:
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    port = free_port()
+
+    for area in (fluent_bit_area(pipeline(port)), sidecar_area(own(port))):
+        [(_, found)] = examine([area])
+        assert found[0].state is state
+        assert found[0].text.endswith(": Connection refused")
+        assert found[0].hint
+        assert {one.state for one in found[1:]} == {State.SKIP}
+
+
+def test_an_older_one_than_the_files_are_for_is_a_warning() -> None:
+    found = fluent_bit(FLUENT_BIT, version="5.2.0")[0]
+
+    assert found.state is State.WARN
+    assert found.text.endswith("and its configuration is rendered for 5.2.0")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [says(200, b"<html>nginx</html>"), says(200, {"hello": "world"}), says(200, []), says(503, {"fluent-bit": {}})],
+    ids=["html", "another", "list", "status"],
+)
+def test_what_is_no_fluent_bit_is_said(answer: Script) -> None:
+    found = fluent_bit({"/": answer})
+
+    assert found[0].state is State.FAIL
+    assert "isn't Fluent Bit" in found[0].text
+    assert "fluentbit.port" in found[0].hint
+
+
+@pytest.mark.parametrize(
+    ("output", "state", "said"),
+    [
+        ({"dropped_records": 7}, State.FAIL, "7 dropped"),
+        ({"proc_records": 0, "retries": 5}, State.WARN, "0 records delivered, 5 retries"),
+        ({"errors": 3}, State.WARN, "90 records delivered"),
+    ],
+)
+def test_what_its_counters_mean(output: dict[str, int], state: State, said: str) -> None:
+    [found] = deliveries({"output": {"opensearch.0": OUTPUT | output}})
+
+    assert found.state is state
+    assert said in found.text
+    assert found.hint
+
+
+@pytest.mark.parametrize("answer", [{}, {"output": []}, {"output": {}}])
+def test_one_without_an_output_runs_another_configuration(answer: dict[str, Any]) -> None:
+    [found] = deliveries(answer)
+
+    assert (found.state, found.text) == (State.FAIL, "it has no output")
+
+
+# The sidecar
+
+
+def test_a_sidecar_that_is_well() -> None:
+    assert [(one.name, one.state) for one in sidecar(SIDECAR)] == [
+        ("running", State.OK),
+        ("leading", State.OK),
+        ("confirmation", State.OK),
+    ]
+
+
+def test_a_part_that_ended_is_named() -> None:
+    found = sidecar(SIDECAR | {"/livez": says(500, b"ended: confirm\n")})
+
+    assert found[0].text == "/livez: 500: ended: confirm"
+    assert {one.state for one in found[1:]} == {State.SKIP}
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "name", "state"),
+    [
+        ("sidecar_templates_in_place", 0, "templates", State.FAIL),
+        ("sidecar_events_oldest_unconfirmed_seconds", 301, "confirmation", State.FAIL),
+        ("sidecar_events_position_age_seconds", 181, "watch", State.FAIL),
+        ("sidecar_events_dead_lettered_total", 1, "dead letters", State.WARN),
+        ("sidecar_events_gaps_total", 1, "gaps", State.WARN),
+        ("sidecar_log_all_bytes_lost_total", 1, "lost logs", State.WARN),
+        ("sidecar_log_records_evicted_total", 1, "evicted logs", State.WARN),
+    ],
+)
+def test_what_its_metrics_mean(metric: str, value: float, name: str, state: State) -> None:
+    found = {one.name: one for one in metrics_verdicts(sums(METRICS) | {metric: value})}
+
+    assert found[name].state is state
+    assert found[name].hint
+    for other in found.keys() - {name}:
+        assert found[other].state is State.OK
+
+
+def test_a_follower_watches_nothing_and_is_well() -> None:
+    values = sums(METRICS) | {"sidecar_leader": 0.0, "sidecar_events_position_age_seconds": 9999.0}
+
+    assert {one.state for one in metrics_verdicts(values)} == {State.OK}
+
+
+@pytest.mark.parametrize("text", ["<html>", "other_metric 1\n", ""])
+def test_what_is_no_sidecar_is_said(text: str) -> None:
+    [found] = metrics_verdicts(sums(text))
+
+    assert (found.state, found.text) == (State.FAIL, "what answers at its port isn't a sidecar")
+
+
+def test_every_metric_that_is_looked_at_exists() -> None:
+    registry = CollectorRegistry()
+    EventMetrics(registry)
+    LogMetrics(registry)
+    there = sums(generate_latest(registry).decode())
+
+    for name in (
+        "sidecar_events_oldest_unconfirmed_seconds",
+        "sidecar_events_position_age_seconds",
+        "sidecar_events_confirmed_total",
+        "sidecar_events_dead_lettered_total",
+        "sidecar_log_all_bytes_lost_total",
+        "sidecar_log_records_evicted_total",
+    ):
+        assert name in there, name

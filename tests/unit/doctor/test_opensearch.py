@@ -1,0 +1,272 @@
+"""OpenSearch as a whole: what is wrong is said once, with what to do, and nothing else is hidden by it."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sidecar.config import Config, loads
+from sidecar.doctor import Finding, State, examine
+from sidecar.doctor.doctor import areas
+from sidecar.doctor.document import refusal
+from sidecar.doctor.inplace import plural
+from sidecar.kube import connect
+from sidecar.opensearch.documents import Outcome, Verdict
+from tests.support.fakes.doctored import FakeCluster, FakeHealthy, forbidden, health
+from tests.support.fakes.kubernetes import kubeconfig
+from tests.support.fakes.server import says
+from tests.support.waiting import free_port
+
+PASSWORD = "hunter2"
+SIMULATE = "POST /_index_template/_simulate_index"
+EVENTS, LOGS, CONTROL = "eks-kubernetes-events", "eks-pod-logs", "eks-control-plane-logs"
+Found = dict[str, dict[str, list[Finding]]]
+
+
+def pipeline(url: str, rest: str = "") -> Config:
+    auth = "{basic: {username: {env: TEST_USER}, password: {env: TEST_PASSWORD}}}"
+    return loads(f"cluster: c\nopensearch: {{url: '{url}', version: '3.4', auth: {auth}}}\n{rest}")
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_USER", "writer")
+    monkeypatch.setenv("TEST_PASSWORD", PASSWORD)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeHealthy]:
+    with FakeHealthy(pipeline("http://h")) as fake:
+        yield fake
+
+
+def look(config: Config) -> Found:
+    """The findings about OpenSearch, by area and name."""
+    found: Found = {}
+    for area, findings in examine(areas(config, "p.yaml", connect=connect, namespace=None)):
+        assert PASSWORD not in repr(findings)
+        for one in findings:
+            found.setdefault(area, {}).setdefault(one.name, []).append(one)
+    return {area: found[area] for area in ("OpenSearch", "In place", "Documents")}
+
+
+def failures(found: Found) -> list[str]:
+    return [
+        name
+        for area in found.values()
+        for name, findings in area.items()
+        if any(one.state is State.FAIL for one in findings)
+    ]
+
+
+def test_all_is_well_and_nothing_is_left_behind(server: FakeHealthy) -> None:
+    found = look(pipeline(server.url))
+
+    assert failures(found) == []
+    assert [one.text for [one] in found["Documents"].values()] == [
+        f"{index}-doctor: written, found, deleted" for index in (EVENTS, LOGS, CONTROL)
+    ]
+    assert server.documents == {}
+    # What lacks a plugin is told, and that is all that is.
+    warned = {name for area in found.values() for name, [one, *_] in area.items() if one.state is State.WARN}
+    assert warned == {"policies", "monitors"}
+
+
+def test_the_document_is_of_no_cluster_of_yours(server: FakeHealthy) -> None:
+    server.answers[f"DELETE /{EVENTS}-doctor"] = forbidden("indices:admin/delete")
+    look(pipeline(server.url))
+
+    [((index, _), document)] = server.documents.items()
+    assert index == f"{EVENTS}-doctor"
+    assert document["cluster"] == "fluent-sidecar-doctor"
+
+
+def test_who_may_not_delete_leaves_one_document_however_often(server: FakeHealthy) -> None:
+    server.answers[f"DELETE /{EVENTS}-doctor"] = forbidden("indices:admin/delete")
+
+    for _ in range(2):
+        [found] = look(pipeline(server.url))["Documents"][EVENTS]
+        assert found.state is State.OK
+        assert found.text.endswith("written, found; this user may not delete it, so that is left to retention")
+    assert len(server.documents) == 1
+
+
+def test_a_wrong_password(server: FakeHealthy) -> None:
+    server.answers["GET /"] = says(401, b"Unauthorized")
+
+    found = look(pipeline(server.url))
+    [credentials] = found["OpenSearch"]["credentials"]
+
+    assert failures(found) == ["credentials"]
+    assert "refuses user and password (401)" in credentials.text
+    assert "opensearch.auth.basic" in credentials.hint
+    assert found["In place"]["in place"][0].text == "not looked at, for want of: credentials"
+
+
+def test_a_missing_permission_to_write_is_named(server: FakeHealthy) -> None:
+    server.answers["POST /_bulk"] = forbidden("indices:data/write/bulk")
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == [EVENTS, LOGS, CONTROL]
+    for [one] in found["Documents"].values():
+        assert "no permissions for [indices:data/write/bulk]" in one.text
+
+
+def test_what_only_a_manager_may_ask_is_not_looked_at(server: FakeHealthy) -> None:
+    server.answers["GET /_cluster/health"] = forbidden("cluster:monitor/health")
+    server.answers["GET /_cat/allocation"] = forbidden("cluster:monitor/state")
+    for index in (EVENTS, LOGS, CONTROL):
+        server.answers[f"{SIMULATE}/{index}-doctor"] = forbidden("indices:admin/index_template/simulate_index")
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == []
+    for area, name in (("OpenSearch", "health"), ("OpenSearch", "disks"), ("In place", f"new {EVENTS}")):
+        [one] = found[area][name]
+        assert one.state is State.SKIP
+        assert one.hint == "this user may not ask; with a manager's credentials it can be told"
+
+
+def test_another_product(server: FakeHealthy) -> None:
+    server.answers["GET /"] = says(200, {"version": {"number": "8.15.0"}, "tagline": "You Know, for Search"})
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == ["version"]
+    assert "Elasticsearch 8.15.0" in found["OpenSearch"]["version"][0].text
+
+
+def test_a_proxys_error_page(server: FakeHealthy) -> None:
+    server.answers["GET /"] = says(200, b"<html><h1>Sign in</h1></html>")
+
+    found = look(pipeline(server.url))
+
+    [one] = found["OpenSearch"]["credentials"]
+    assert one.state is State.FAIL
+    assert "is not JSON: <html><h1>Sign in" in one.text
+    assert one.hint == "is a proxy in between?"
+
+
+def test_a_health_that_is_not_well_hides_nothing(server: FakeHealthy) -> None:
+    server.answers["GET /_cluster/health"] = says(200, health(status="red", active_shards=1000, unassigned_shards=2))
+    server.answers["GET /_cat/allocation"] = says(200, [{"node": "a", "disk.percent": "97"}])
+    server.answers["GET /eks-kubernetes-events-*,eks-pod-logs-*,eks-control-plane-logs-*/_settings/index.blocks.*"] = (
+        says(200, {f"{EVENTS}-2026.05.04": {"settings": {"index.blocks.read_only_allow_delete": "true"}}})
+    )
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == ["health", "shards", "disks", "blocks"]
+    assert found["Documents"][EVENTS][0].state is State.OK
+
+
+def test_templates_that_are_missing_are_said_twice_and_the_document_is_tried(server: FakeHealthy) -> None:
+    server.templates.clear()
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == ["index templates", f"new {EVENTS}", f"new {LOGS}", f"new {CONTROL}"]
+    [missing] = found["In place"]["index templates"]
+    assert missing.text.startswith(f"missing: fluent-sidecar-{EVENTS}, fluent-sidecar-{LOGS}, ")
+    assert missing.hint == "sidecar plan shows what differs, sidecar apply puts it in place"
+    assert found["Documents"][EVENTS][0].state is State.OK
+
+
+def test_without_template_and_right_to_delete_nothing_is_written(server: FakeHealthy) -> None:
+    server.templates.clear()
+    server.answers[f"DELETE /{EVENTS}-doctor"] = forbidden("indices:admin/delete")
+
+    [found] = look(pipeline(server.url))["Documents"][EVENTS]
+
+    assert found.state is State.SKIP
+    assert "the index would get another mapping, and this user may not delete" in found.text
+    assert server.documents == {}
+
+
+def test_a_template_of_somebody_else_that_comes_first(server: FakeHealthy) -> None:
+    server.answers[f"{SIMULATE}/{EVENTS}-doctor"] = says(
+        200,
+        {
+            "template": {"mappings": {"properties": {"message": {"type": "keyword"}}}},
+            "overlapping": [{"name": f"fluent-sidecar-{EVENTS}", "index_patterns": [f"{EVENTS}-*"]}],
+        },
+    )
+
+    found = look(pipeline(server.url))
+    [one] = found["In place"][f"new {EVENTS}"]
+
+    assert failures(found) == [f"new {EVENTS}"]
+    assert one.text.endswith(f"a template of somebody else comes before fluent-sidecar-{EVENTS}")
+    assert "lower its priority" in one.hint
+
+
+def test_a_single_index_is_written_by_who_may_delete() -> None:
+    rest = "events: {rotate: never}\n"
+    with FakeHealthy(pipeline("http://h", rest)) as other:
+        [found] = look(pipeline(other.url, rest))["Documents"][EVENTS]
+        assert found.text == f"{EVENTS}: written, found, deleted"
+        assert other.documents == {}
+
+        other.answers[f"DELETE /{EVENTS}/_doc/fluent-sidecar-doctor"] = forbidden("indices:data/write/delete")
+        [found] = look(pipeline(other.url, rest))["Documents"][EVENTS]
+        assert found.state is State.SKIP
+        assert other.documents == {}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (
+            Outcome(Verdict.LATER, 429, "cluster_block_exception", "FORBIDDEN/12/index read-only"),
+            "see blocks and disks",
+        ),
+        (Outcome(Verdict.LATER, 400, "validation_exception", "this action would add [1] shards"), "see shards"),
+        (Outcome(Verdict.LATER, 403, "security_exception", "no permissions for [x]"), "the role lacks the permission"),
+        (Outcome(Verdict.LATER, 404, "index_not_found_exception", "no such index"), "action.auto_create_index"),
+        (Outcome(Verdict.REFUSED, 400, "mapper_parsing_exception", "failed to parse"), "another mapping than ours"),
+        (Outcome(Verdict.LATER, 503, "unavailable_shards_exception", "primary"), "see health"),
+    ],
+)
+def test_why_a_document_is_not_taken(outcome: Outcome, said: str) -> None:
+    found = refusal("events", "events-doctor", outcome)
+
+    assert found.state is State.FAIL
+    assert f"{outcome.status} {outcome.type}: {outcome.reason}" in found.text
+    assert said in found.hint
+
+
+def test_everything_down_is_told_within_seconds(tmp_path: Path) -> None:
+    config = pipeline(f"https://127.0.0.1:{free_port()}")
+    connecting = partial(connect, kubeconfig=kubeconfig(tmp_path, f"http://127.0.0.1:{free_port()}"))
+    began = time.monotonic()
+
+    found = dict(examine(areas(config, "p.yaml", connect=connecting, namespace=None)))
+
+    assert time.monotonic() - began < 10
+    assert [one.name for one in found["OpenSearch"] if one.state is State.FAIL] == ["connection"]
+    assert [one.name for one in found["Kubernetes"] if one.state is State.FAIL] == ["API server"]
+
+
+def test_both_servers_are_asked_at_once(server: FakeHealthy, tmp_path: Path) -> None:
+    with FakeCluster() as cluster:
+        connecting = partial(connect, kubeconfig=kubeconfig(tmp_path, cluster.url))
+        found = dict(examine(areas(pipeline(server.url), "p.yaml", connect=connecting, namespace=None)))
+
+    assert list(found) == [
+        "Configuration",
+        "Kubernetes",
+        "Fluent Bit",
+        "Sidecar",
+        "OpenSearch",
+        "In place",
+        "Documents",
+        "OpenSearch Dashboards",
+    ]
+
+
+def test_kinds_in_the_plural() -> None:
+    assert [plural(title) for title in ("policy", "index template")] == ["policies", "index templates"]
