@@ -1,10 +1,15 @@
 """What OpenSearch holds of an index, hit by hit: ids, indices and documents."""
 
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
 import urllib3
+
+_BUSY = frozenset({429, 503})
+"""Too much to do, or a shard that isn't there yet."""
+_PATIENCE_SECONDS = 30.0
 
 
 class Answers:
@@ -31,11 +36,22 @@ class Answers:
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """Every hit, with `_id`, `_index` and `_source`."""
-        page = self._ask("POST", f"{self._index}*/_search?scroll=1m", {"size": 500, "sort": ["_doc"]})
+        page = self._search()
         while page["hits"]["hits"]:
             yield from page["hits"]["hits"]
             page = self._ask("POST", "_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})
+            assert "hits" in page, f"a page of hits can't be had: {page}"
         self._ask("DELETE", f"_search/scroll/{page['_scroll_id']}")
+
+    def _search(self) -> dict[str, Any]:
+        """The first page; a server that is busy is asked again."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            page = self._ask("POST", f"{self._index}*/_search?scroll=1m", {"size": 500, "sort": ["_doc"]})
+            if page.get("status") not in _BUSY or time.monotonic() > end:
+                assert "hits" in page, f"hits can't be had: {page}"
+                return page
+            time.sleep(0.5)
 
     def __enter__(self) -> Self:
         return self
