@@ -250,6 +250,7 @@ def test_what_changes_later_reaches_fluent_bit_and_a_failure_ends_nothing(
 ) -> None:
     monkeypatch.setattr(delivery_module, "_FOLLOW_SECONDS", 0.01)
     shipping = make(search)
+    shipping.put_templates()
     with shipping.running("templates"):
         assert shipping.node.opened.wait(4)
         shipping.node.failures = [SidecarError("it does not reload")]
