@@ -10,6 +10,9 @@
 Tests share the real parts: each takes indices and namespaces of its own (`tests.support.waiting.unique_name`). A part
 is started once a session, in the background of the unit tests, if a test that was selected needs it. A test whose part
 can't be had is skipped, and the summary counts it by the part's name; with REQUIRE_REAL_PARTS=1 it fails.
+
+A session fails if a secret of its tests (`tests.support.markers`) is in a file that they or their processes wrote, and
+a test if it is in its own log or output: `tests.support.leaks`.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -21,6 +24,7 @@ import pytest
 
 from tests.support.apiserver import ApiServer
 from tests.support.background import Background
+from tests.support.leaks import in_folder, in_report
 from tests.support.parts import FLUENT_BIT, Missing, Parts, find_fluent_bit, markers_of, not_run, not_run_lines, order
 from tests.support.process import Process
 
@@ -32,6 +36,7 @@ T = TypeVar("T")
 UNIT_SECONDS = 60
 _PARTS = pytest.StashKey[Parts]()
 _COMPLAINTS = pytest.StashKey[list[str]]()
+_WRITTEN = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,8 +71,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     return (yield)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.passed and (leak := in_report(report)):
+        report.outcome = "failed"
+        report.longrepr = leak
+    return report
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     complaints = session.config.stash[_PARTS].close()
+    written = session.config.stash.get(_WRITTEN, None)
+    complaints += in_folder(written) if written else []
     session.config.stash[_COMPLAINTS] = complaints
     if complaints and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -78,7 +94,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     skips = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])]
     lines += not_run_lines(skips) + config.stash[_COMPLAINTS]
     if lines:
-        terminalreporter.section("real parts")
+        terminalreporter.section("real parts and complaints")
         for line in lines:
             terminalreporter.line(line)
 
@@ -109,6 +125,12 @@ def _take(part: Background[T]) -> T:
         return part.get()
     except Missing as missing:
         not_run(missing.part, missing.why)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _written(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> None:
+    """Remembers where all tests write."""
+    pytestconfig.stash[_WRITTEN] = tmp_path_factory.getbasetemp()
 
 
 @pytest.fixture(scope="session")

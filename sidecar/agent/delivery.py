@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _COMMIT_SECONDS = 0.2
 _RELEASE_SECONDS = 5.0
-_FOLLOW_SECONDS = 10.0
+_FOLLOW_SECONDS = 2.0
 _LOOK_SECONDS, _OTHER_SECONDS = 10.0, 60.0
 """How often it is looked for templates at the least, and after which time those of another version will do."""
 _QUIET_SECONDS, _COMPLAIN_SECONDS = 3.0, 60.0

@@ -87,7 +87,9 @@ class Credentials:
             assert login is not None
             return login
         try:
-            if self._login is None or self._due(refused):
+            if self._login is not None and self._due(refused):  # nobody else has looked meanwhile
+                if refused is not None:
+                    self._soonest = self._clock() + self._pace.least
                 self._renew()
             return self._login or self._read_first()
         finally:
@@ -98,13 +100,11 @@ class Credentials:
         return now >= self._next or (refused is not None and refused == self._login and now >= self._soonest)
 
     def _read_first(self) -> Login:
-        self._login = self._read()
+        login = self._login = self._read()
         self._wait(self._pace.look)
-        return self._login
+        return login
 
     def _renew(self) -> None:
-        if self._login is None:
-            return
         try:
             login = self._read()
         except SidecarError as error:
@@ -120,9 +120,8 @@ class Credentials:
             self._login = login
 
     def _wait(self, seconds: float) -> None:
-        now = self._clock()
-        self._next = now + seconds * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the load, keeps no secret
-        self._soonest = now + self._pace.least
+        spread = random.uniform(0.8, 1.0)  # noqa: S311 - spreads the load, keeps no secret
+        self._next = self._clock() + seconds * spread
 
 
 def credentials_of(settings: OpenSearch, auth: Auth, clock: Callable[[], float] = time.monotonic) -> Credentials:

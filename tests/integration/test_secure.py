@@ -7,12 +7,13 @@ import pytest
 
 from tests.support.events import create_events
 from tests.support.fakes.tls import Certificate, make_certificate
+from tests.support.markers import secret
 from tests.support.pipeline import Pipeline
 from tests.support.process import Process
 from tests.support.secure import by_password, secured
 from tests.support.waiting import wait_until
 
-PASSWORD = 's3c}$ret ${HOME} "%d\\'
+PASSWORD = secret('}$ret ${HOME} "%d\\')
 
 
 @pytest.fixture
@@ -40,9 +41,10 @@ def pipeline_with(
 
     def make(password: str) -> Pipeline:
         monkeypatch.setenv("TEST_OPENSEARCH_USER", "writer")
-        secret = tmp_path / "password"
-        secret.write_text(f"{password}\n")
-        basic = {"username": {"env": "TEST_OPENSEARCH_USER"}, "password": {"file": str(secret)}}
+        (tmp_path / "secrets").mkdir()
+        file = tmp_path / "secrets" / "password"
+        file.write_text(f"{password}\n")
+        basic = {"username": {"env": "TEST_OPENSEARCH_USER"}, "password": {"file": str(file)}}
         more = {"opensearch": {"auth": {"basic": basic}, "tls": {"ca": str(certificate.file)}}}
         return Pipeline(
             tmp_path, url=secure_url, kubeconfig=kubernetes_kubeconfig, start_process=start_process, more=more
@@ -51,8 +53,7 @@ def pipeline_with(
     return make
 
 
-def test_both_take_credentials_and_ca_and_nobody_shows_the_password(
-    tmp_path: Path,
+def test_both_take_credentials_and_ca(
     pipeline_with: Callable[[str], Pipeline],
     kubernetes_kubeconfig: Path,
     namespace: str,
@@ -60,7 +61,7 @@ def test_both_take_credentials_and_ca_and_nobody_shows_the_password(
 ) -> None:
     pipeline = pipeline_with(PASSWORD)
     sidecar = pipeline.start_sidecar("--log-format", "text")
-    shipper = pipeline.start_fluent_bit(fluent_bit)
+    pipeline.start_fluent_bit(fluent_bit)
 
     truth = create_events(kubernetes_kubeconfig, namespace, 200)
 
@@ -69,27 +70,21 @@ def test_both_take_credentials_and_ca_and_nobody_shows_the_password(
     )
     wait_until(lambda: pipeline.metric("sidecar_events_oldest_unconfirmed_seconds") == 0, 30, "all are confirmed")
     assert pipeline.metric("sidecar_events_resent_total") == 0, "Fluent Bit did not deliver"
-    shown = [sidecar.output(), shipper.output(), pipeline.get("/metrics") or ""]
-    files = [
-        path for path in tmp_path.rglob("*") if path.is_file() and path.name not in {"password", "OPENSEARCH_PASSWORD"}
-    ]
-    shown += [path.read_text(errors="replace") for path in files]
-    assert not [text[:200] for text in shown if PASSWORD in text or "s3c$ret" in text]
+    # That nobody shows the password is looked at for all tests together.
     assert (Path(pipeline.layout.environment) / "OPENSEARCH_PASSWORD").stat().st_mode & 0o007 == 0
     pipeline.clean()
 
 
-def test_a_wrong_password_is_said_and_mended_by_a_restart(
+def test_a_wrong_password_is_said_and_mended_without_a_restart(
     tmp_path: Path, pipeline_with: Callable[[str], Pipeline]
 ) -> None:
-    pipeline = pipeline_with("wrong")
+    pipeline = pipeline_with(secret("wrong"))
     sidecar = pipeline.start_sidecar("--log-format", "text", "--without-fluent-bit")
     wait_until(lambda: "refuses user and password (401)" in sidecar.output(), 20, lambda: f"it says so; {sidecar}")
     assert "check opensearch.auth" in sidecar.output()
     assert pipeline.get("/livez") == "ok\n"
 
-    (tmp_path / "password").write_text(PASSWORD)
-    sidecar.terminate(10)
-    sidecar.start()
+    (tmp_path / "secrets" / "password").write_text(PASSWORD)
 
-    wait_until(lambda: pipeline.metric("sidecar_templates_in_place") == 1, 30, lambda: f"it goes on; {sidecar}")
+    wait_until(lambda: pipeline.metric("sidecar_templates_in_place") == 1, 60, lambda: f"it goes on; {sidecar}")
+    assert "the credentials for OpenSearch have changed" in sidecar.output()

@@ -105,10 +105,12 @@ def test_both_sign_what_they_send(
 ) -> None:
     certificate = make_certificate(tmp_path)
     signed: list[str] = []
+    methods: set[str] = set()
 
     def judge(method: str, target: str, headers: Mapping[str, str], body: bytes) -> str:
         why = refusal(method, target, headers, body, secret=KEY, token=TOKEN, region=REGION)
         signed.append(f"{why}: {headers.get('user-agent', '')}")
+        methods.add(method)
         return why
 
     with secured(opensearch_url, context=certificate.context, judge=judge, status=403) as url:
@@ -123,6 +125,7 @@ def test_both_sign_what_they_send(
         pipeline.start_fluent_bit(fluent_bit)
         arrive(pipeline, namespace, len(create_events(kubernetes_kubeconfig, namespace, 50).ids), sidecar)
         assert pipeline.metric("sidecar_events_resent_total") == 0, "Fluent Bit did not deliver"
+        assert methods == {"GET", "POST", "PUT"}, "docs/credentials.md says what the role needs"
         pipeline.clean()
     assert [entry for entry in signed if not entry.startswith(": ")] == []
     agents = {entry.split("/")[0] for entry in signed}

@@ -45,6 +45,7 @@ class Pipeline:
     ) -> None:
         self.index = unique_name("events")
         self.file = folder / "pipeline.yaml"
+        self._seen = folder / "answers"
         content: dict[str, Any] = {
             "cluster": unique_name("cluster"),
             "opensearch": {"url": url} if url else {},
@@ -86,7 +87,12 @@ class Pipeline:
             )
         except urllib3.exceptions.HTTPError:
             return None
-        return answer.data.decode() if answer.status == 200 else None
+        if answer.status != 200:
+            return None
+        # Kept, so that what is looked for in all files is looked for here too.
+        self._seen.mkdir(exist_ok=True)
+        (self._seen / path.strip("/")).write_bytes(answer.data)
+        return answer.data.decode()
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels; 0 while the sidecar doesn't answer."""

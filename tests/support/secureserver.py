@@ -19,7 +19,7 @@ from sidecar.dev.maven import DEPENDENCY_PLUGIN, Fetching, has_maven, run_maven
 from sidecar.dev.node import Home, settings_file, unprivileged
 from sidecar.dev.opensearch import launch, stop_node
 from sidecar.dev.parts import log_end, when_killed
-from tests.support.fakes.tls import make_certificate
+from tests.support.fakes.tls import Certificate, make_certificate
 from tests.support.markers import ADMIN_PASSWORD
 from tests.support.waiting import wait_until
 
@@ -44,15 +44,20 @@ class SecureOpenSearch:
 
     Attributes:
         url: Its address, with https; the certificate is for 127.0.0.1.
-        ca: File with the CA's certificate (PEM).
+        authority: The CA; it signs clients' certificates too.
         user: An administrator.
         password: Its password.
     """
 
     url: str
-    ca: Path
+    authority: Certificate = field(repr=False)
     user: str = "admin"
     password: str = field(default=ADMIN_PASSWORD, repr=False)
+
+    @property
+    def ca(self) -> Path:
+        """File with the CA's certificate (PEM)."""
+        return self.authority.file
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON that a request of the administrator is answered with.
@@ -81,12 +86,12 @@ def secure_opensearch(progress: Callable[[str], None]) -> Iterator[SecureOpenSea
     program = _assembled(java, cache, progress)
     with tempfile.TemporaryDirectory(prefix="fluent-sidecar-secure-", ignore_cleanup_errors=True) as folder:
         home = Home(Path(folder))
-        ca = _configure(home, program)
+        authority = _configure(home, program)
         process = launch(java, home, program, cache, heap="512m", settings=settings_file(home, None, _settings()))
         progress("starting")
         with when_killed(["/bin/sh", "-c", f'kill -KILL {process.pid}; sleep 1; rm -rf -- "$1"', "guard", folder]):
             try:
-                yield _healthy(home, ca, lambda: process.poll() is None)
+                yield _healthy(home, authority, lambda: process.poll() is None)
             finally:
                 stop_node(process)
 
@@ -140,8 +145,8 @@ def _assembled(java: Java, cache: Path, progress: Callable[[str], None]) -> Path
     return place
 
 
-def _configure(home: Home, program: Path) -> Path:
-    """Write certificates, users and roles into a node's folder; returns the CA's file."""
+def _configure(home: Home, program: Path) -> Certificate:
+    """Write certificates, users and roles into a node's folder; returns the CA."""
     config = home.own["config"]
     security = config / PLUGIN
     shutil.copytree(program / "plugins" / PLUGIN / "config", security)
@@ -152,7 +157,7 @@ def _configure(home: Home, program: Path) -> Path:
     account = unprivileged()
     if account is not None:
         home.folder.chmod(0o755)
-    return authority.file
+    return authority
 
 
 def _settings() -> dict[str, str]:
@@ -172,7 +177,7 @@ def _settings() -> dict[str, str]:
     }
 
 
-def _healthy(home: Home, ca: Path, lives: Callable[[], bool]) -> SecureOpenSearch:
+def _healthy(home: Home, authority: Certificate, lives: Callable[[], bool]) -> SecureOpenSearch:
     found: list[SecureOpenSearch] = []
 
     def answers() -> bool:
@@ -180,7 +185,7 @@ def _healthy(home: Home, ca: Path, lives: Callable[[], bool]) -> SecureOpenSearc
         url = home.url()
         if url is None:
             return False
-        server = SecureOpenSearch(url.replace("http://", "https://"), ca)
+        server = SecureOpenSearch(url.replace("http://", "https://"), authority)
         try:
             server.ask("GET", "/_cluster/health?wait_for_status=yellow&timeout=1s")
         except (AssertionError, urllib3.exceptions.HTTPError):

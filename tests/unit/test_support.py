@@ -26,6 +26,8 @@ from tests.support.apiserver import ApiServer, access_of, new_private_key
 from tests.support.background import Background, SessionOver
 from tests.support.events import Truth, Writer, create_events, wanted_updates
 from tests.support.kubeapi import Api, ApiError, read_access, write_kubeconfig
+from tests.support.leaks import in_text
+from tests.support.markers import MARKER, secret
 from tests.support.process import Process, run
 from tests.support.shapes import CORE, EVENTS_K8S_IO, shape
 from tests.support.waiting import free_port, unique_name, wait_until
@@ -495,6 +497,14 @@ def test_a_part_that_ends_badly_says_so() -> None:
         part.close(5)
 
 
+def session(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests in a folder under this project's rules."""
+    plugins = ("-p", "no:cacheprovider", "-p", "tests.conftest")
+    command = [sys.executable, "-m", "pytest", *plugins, "-c", "pyproject.toml", "-v", str(folder)]
+    variables = {"PATH": str(folder), "XDG_CACHE_HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False)
+
+
 def test_a_session_names_the_groups_that_did_not_run(tmp_path: Path) -> None:
     (tmp_path / "test_groups.py").write_text(
         textwrap.dedent("""
@@ -511,21 +521,7 @@ def test_a_session_names_the_groups_that_did_not_run(tmp_path: Path) -> None:
             def test_slow(request): assert request.node.get_closest_marker("timeout").args == (99,)
         """)
     )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "tests.conftest",
-        "-c",
-        "pyproject.toml",
-        "-v",
-        str(tmp_path),
-    ]
-    environment = {"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    result = session(tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     for line in (
         "NOT RUN: fluent-bit (not on PATH): 2 tests",
@@ -537,6 +533,49 @@ def test_a_session_names_the_groups_that_did_not_run(tmp_path: Path) -> None:
     ran = [line.split()[0].rpartition("::")[2] for line in result.stdout.splitlines() if "::test_" in line]
     assert set(ran[:3]) == {"test_kind", "test_unit", "test_slow"}
     assert set(ran[3:5]) == {"test_a", "test_b"}
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ("start_process(['/bin/echo', text], name='loud').wait(5)", "loud.log: <secret>"),
+        ("(tmp_path / 'rendered').mkdir(); (tmp_path / 'rendered/a.json').write_text('{' + text)", "a.json: {<secret>"),
+        ("(tmp_path / 'answers').write_text(base64.b64encode(b'ada:' + text.encode()).decode())", "answers: "),
+        ("logging.getLogger('x').warning('it is %s', text)", "a secret is in the captured log call: "),
+        ("print(text)", "a secret is in the captured stdout call: <secret>"),
+    ],
+)
+def test_a_session_fails_if_a_secret_is_shown(tmp_path: Path, line: str, where: str) -> None:
+    code = "import base64, logging\nfrom tests.support.markers import secret\n\ntext = secret('x')\n\n"
+    (tmp_path / "test_leak.py").write_text(f"{code}def test_it(tmp_path, start_process):\n    {line}\n")
+    (tmp_path / "secrets").mkdir()  # what is found in there is this test's own doing
+    result = session(tmp_path, TMPDIR=str(tmp_path / "secrets"))
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert where in result.stdout
+    assert MARKER not in result.stdout.partition("complaints")[2]
+
+
+def test_a_session_does_not_mind_secrets_where_they_belong(tmp_path: Path) -> None:
+    (tmp_path / "test_no_leak.py").write_text(
+        textwrap.dedent("""
+            from tests.support.markers import secret
+
+            def test_it(tmp_path):
+                for name in ("secrets/password", "run/environment/OPENSEARCH_PASSWORD"):
+                    (tmp_path / name).parent.mkdir(parents=True)
+                    (tmp_path / name).write_text(secret("x"))
+        """)
+    )
+    result = session(tmp_path, TMPDIR=str(tmp_path))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("before", range(4))
+def test_a_secret_is_found_in_base64_wherever_it_begins(before: int) -> None:
+    text = base64.b64encode(b"u" * before + secret("x").encode()).decode()
+    assert "<secret>" in in_text(f"Authorization: Basic {text}")
+    assert MARKER not in in_text(text)
+    assert not in_text(base64.b64encode(b"u" * before + b"something else altogether").decode())
 
 
 # The real API server

@@ -20,12 +20,13 @@ from sidecar.errors import AwsError, RenderError, SecretError, SidecarError
 from sidecar.opensearch import Access
 from sidecar.opensearch.credentials import Login
 from sidecar.render import render
+from tests.support.markers import secret
 from tests.support.waiting import free_port
 from tests.unit.agent.fake_fluent_bit import FakeFluentBit
 
 CLOSED = {"OPENSEARCH_HOST": "127.0.0.1", "OPENSEARCH_PORT": "1"}
 OPEN = {"OPENSEARCH_HOST": "opensearch.example", "OPENSEARCH_PORT": "9243"}
-SECRET = "hunter2"
+SECRET = secret("node")
 
 
 @pytest.fixture(autouse=True)

@@ -106,11 +106,11 @@ def test_roles_are_put_when_they_are_asked_for(run: Run, server: FakeOpenSearch)
     run("apply")
     assert server.roles.keys() == {"all_access"}
     result = run("apply", opensearch=", roles: true")
-    assert "+ role fluent-sidecar-writer: created\n    map users or backend roles to it\n" in result.stdout
-    assert server.roles.keys() == {"all_access", "fluent-sidecar-writer", "fluent-sidecar-manager"}
+    assert "+ role fluent-sidecar-c-writer: created\n    map users or backend roles to it\n" in result.stdout
+    assert server.roles.keys() == {"all_access", "fluent-sidecar-c-writer", "fluent-sidecar-c-manager"}
     assert run("plan", "--check", opensearch=", roles: true").exit_code == 0
-    server.roles["fluent-sidecar-writer"]["cluster_permissions"] = ["*"]
-    assert "~ role fluent-sidecar-writer: updated" in run("apply", opensearch=", roles: true").stdout
+    server.roles["fluent-sidecar-c-writer"]["cluster_permissions"] = ["*"]
+    assert "~ role fluent-sidecar-c-writer: updated" in run("apply", opensearch=", roles: true").stdout
     run("apply", "--delete", "--yes", opensearch=", roles: true")
     assert server.roles.keys() == {"all_access"}
 

@@ -109,6 +109,14 @@ def test_addresses(url: str, host: str, port: int, path: str) -> None:
     assert (opensearch.endpoint.hostname, opensearch.port, opensearch.endpoint.path) == (host, port, path)
 
 
+def test_an_address_may_be_a_parameter_and_nothing_else() -> None:
+    opensearch = config(opensearch=f"auth: {{{SSM}}}").opensearch
+    assert (opensearch.url, opensearch.endpoint.scheme, opensearch.endpoint.hostname) == (None, "https", None)
+    for auth in ("{}", f"{{{SIGV4}}}"):
+        assert refused(opensearch=f"auth: {auth}") == "opensearch.url: is required"
+    assert refused(opensearch=f"url: , auth: {{{SSM}}}").startswith("opensearch.url: has no value")
+
+
 @pytest.mark.parametrize(
     "url",
     ["h", "h:9200", "//h", "https:/h", "https://", "https://:9200", "ftp://h", "https://h:0", "https://h:65536",

@@ -24,8 +24,10 @@ def from_env(monkeypatch: pytest.MonkeyPatch, value: str) -> SecretRef:
 
 
 def from_file(tmp_path: Path, raw: bytes) -> SecretRef:
-    (tmp_path / "secret").write_bytes(raw)
-    return SecretRef(file=str(tmp_path / "secret"))
+    (tmp_path / "secrets").mkdir(exist_ok=True)
+    file = tmp_path / "secrets" / "secret"
+    file.write_bytes(raw)
+    return SecretRef(file=str(file))
 
 
 def test_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,10 +25,11 @@ class Machine:
 
     def __init__(self, folder: Path, url: str, more: str = "", auth: str | None = None) -> None:
         self.now = 0.0
-        self.password = folder / "password"
+        (folder / "secrets").mkdir(exist_ok=True)
+        self.password = folder / "secrets" / "password"
         self.password.write_text(secret("one"))
-        (folder / "user").write_text("ada")
-        basic = f"{{basic: {{username: {{file: {folder}/user}}, password: {{file: {self.password}}}}}}}"
+        (folder / "secrets" / "user").write_text("ada")
+        basic = f"{{basic: {{username: {{file: {folder}/secrets/user}}, password: {{file: {self.password}}}}}}}"
         text = f"cluster: c\nopensearch: {{url: '{url}', auth: {auth or basic}{more}}}\n"
         self.access = Access(loads(text).opensearch, seconds=5, clock=lambda: self.now)
         self.client = Client(access=self.access)

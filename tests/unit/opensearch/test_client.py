@@ -1,3 +1,4 @@
+import base64
 import logging
 import shutil
 import subprocess
@@ -12,9 +13,10 @@ from sidecar.opensearch import client as client_module
 from sidecar.opensearch.client import Client, RefusedError, connect
 from tests.support.fakes.server import Exchange, Script, Scripted, says
 from tests.support.fakes.tls import Certificate, make_certificate
+from tests.support.markers import secret
 from tests.support.waiting import free_port
 
-PASSWORD = "pass-word-äé-€"
+PASSWORD = secret("äé-€")
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +28,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """An auth section; user and password are where it says."""
     monkeypatch.setenv("THE_USER", "ada")
-    (tmp_path / "password").write_text(f"{PASSWORD}\n")
-    return f"auth: {{basic: {{username: {{env: THE_USER}}, password: {{file: {tmp_path}/password}}}}}}"
+    file = tmp_path / "secrets" / "password"
+    file.parent.mkdir()
+    file.write_text(f"{PASSWORD}\n")
+    return f"auth: {{basic: {{username: {{env: THE_USER}}, password: {{file: {file}}}}}}}"
 
 
 def client_of(url: str, *more: str) -> Client:
@@ -50,7 +54,7 @@ def test_user_and_password_are_sent_as_utf8_from_where_they_are(credentials: str
         assert client.request("GET", "/", params={"a": "b"}) == {"ok": True}
         client.close()
     (request,) = server.requests
-    assert request.headers["authorization"] == "Basic YWRhOnBhc3Mtd29yZC3DpMOpLeKCrA=="
+    assert request.headers["authorization"] == f"Basic {base64.b64encode(f'ada:{PASSWORD}'.encode()).decode()}"
     assert (request.path, request.query) == ("/", {"a": "b"})
 
 

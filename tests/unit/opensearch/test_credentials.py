@@ -184,13 +184,15 @@ def test_serverless_is_refused_there_too(stored: Any) -> None:
 
 def test_a_file_that_is_replaced_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THE_USER", "ada")
-    (tmp_path / "password").write_text(secret("one"))
-    basic = f"auth: {{basic: {{username: {{env: THE_USER}}, password: {{file: {tmp_path}/password}}}}}}"
+    file = tmp_path / "secrets" / "password"
+    file.parent.mkdir()
+    file.write_text(secret("one"))
+    basic = f"auth: {{basic: {{username: {{env: THE_USER}}, password: {{file: {file}}}}}}}"
     settings = loads(f"cluster: c\nopensearch: {{url: 'https://h', {basic}}}\n").opensearch
     now = [0.0]
     credentials = credentials_of(settings, settings.auth, lambda: now[0])
     assert credentials.login().basic == ("ada", secret("one"))
-    (tmp_path / "password").write_text(secret("two"))
+    file.write_text(secret("two"))
     assert credentials.login().basic == ("ada", secret("one"))
     now[0] += 10
     assert credentials.login().basic == ("ada", secret("two"))

@@ -56,6 +56,14 @@ def test_user_and_password_from_parameters_are_variables_too() -> None:
     ]  # fmt: skip
 
 
+def test_a_host_from_parameters_is_spoken_to_by_tls() -> None:
+    found = both("auth: {ssm: {path: /a/b, region: eu-west-1}}, tls: {ca: /ca.pem}")
+
+    assert (found["host"], found["port"]) == ("${OPENSEARCH_HOST}", "${OPENSEARCH_PORT}")
+    assert (found["tls"], found["tls.verify"], found["tls.ca_file"]) == (True, True, "/ca.pem")
+    assert "path" not in found
+
+
 @pytest.mark.parametrize(
     ("more", "wanted"),
     [
