@@ -30,17 +30,19 @@ def areas(config: Config, file: str, *, connect: Callable[[], ApiServer], namesp
         connect: Finds the API server.
         namespace: Of the sidecar; that of the pod, or of the kubeconfig's context, where it is None.
     """
-    link = Link(config)
     return [
         configuration_area(config, file),
         Cluster(config, connect, namespace).area(),
         fluent_bit_area(config),
         sidecar_area(config),
-        link.area(),
-        in_place_area(link),
-        _documents(link),
+        *opensearch_areas(Link(config)),
         dashboards_area(config),
     ]
+
+
+def opensearch_areas(link: Link) -> list[Area]:
+    """OpenSearch: the way there, what is in place, and a document of each kind."""
+    return [link.area(), in_place_area(link), _documents(link)]
 
 
 def _documents(link: Link) -> Area:

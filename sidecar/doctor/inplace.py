@@ -67,6 +67,7 @@ def _dashboards(config: Config) -> list[Finding]:
 
 
 def _kind(link: Link, kind: Kind) -> list[Finding]:
+    assert link.server
     return _planned(kind, link.server, link)
 
 

@@ -131,12 +131,25 @@ def test_what_only_a_manager_may_ask_is_not_looked_at(server: FakeHealthy) -> No
         assert one.hint == "this user may not ask; with a manager's credentials it can be told"
 
 
+def test_a_version_that_may_not_be_asked_for_is_that_of_the_file(server: FakeHealthy) -> None:
+    server.answers["GET /"] = forbidden("cluster:monitor/main")
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == []
+    assert found["OpenSearch"]["version"][0].text == (
+        "this user may not ask for it; taken for 3.4, as opensearch.version says"
+    )
+
+
 def test_another_product(server: FakeHealthy) -> None:
     server.answers["GET /"] = says(200, {"version": {"number": "8.15.0"}, "tagline": "You Know, for Search"})
 
     found = look(pipeline(server.url))
 
     assert failures(found) == ["version"]
+    assert found["Documents"]["documents"][0].text == "not looked at, for want of: version"
+    assert not [request for request in server.requests if request.method in {"POST", "DELETE"}]
     assert "Elasticsearch 8.15.0" in found["OpenSearch"]["version"][0].text
 
 
