@@ -89,7 +89,7 @@ def _decide(kind: Kind, name: str, body: Json, before: Present | None) -> Change
         title,
         name,
         Action.UPDATE if before else Action.CREATE,
-        diff=difference(there, wanted),
+        diff="" if kind.brief and there is None else difference(there, wanted),
         effect=kind.effect(name, before),
         warning=warning,
         edited=bool(before and before.edited),

@@ -57,6 +57,8 @@ class Kind(ABC):
 
     title: str
     """In the singular, such as `index template`."""
+    brief: bool = False
+    """Whether what is created is too much to be shown; what is changed always is."""
 
     @property
     @abstractmethod

@@ -29,6 +29,7 @@ class SavedObjects(Kind):
     """
 
     title = "saved object"
+    brief = True  # 5,000 lines, and `sidecar render-config` has them
 
     def __init__(self, config: Config) -> None:
         self._config = config

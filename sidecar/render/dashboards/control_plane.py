@@ -21,7 +21,7 @@ _NAMES: dict[LogType, str] = {
     "controllerManager": "Controller manager",
     "scheduler": "Scheduler",
 }
-_CHART = 14
+_CHART, _USERS = 14, 20
 _MESSAGE = "@message"
 _REFUSED = 400
 _AUDIT_COLUMNS = (
@@ -86,21 +86,11 @@ def _audit(logs: Pattern, only: Filter) -> Row:
         ],
     )
     refused = bars(count("requests"), by_value(logs, "audit.user.username", "user", schema="segment"))
-    answers = [only, at_least("audit.responseStatus.code", _REFUSED)]
-    return Row(
-        15,
-        [
-            (visualization(f"{TITLE}: Audit, by verb", verbs, "Requests by what they do", logs, [only]), _CHART),
-            (visualization(f"{TITLE}: Audit, by user", users, "Who asked for what", logs, [only]), 20),
-            (
-                visualization(
-                    f"{TITLE}: Audit, refused by user",
-                    refused,
-                    f"Requests that were answered with {_REFUSED} or more, by who asked",
-                    logs,
-                    answers,
-                ),
-                WIDTH - _CHART - 20,
-            ),
-        ],
-    )
+    # A watch has a line when it begins, and one when it ends.
+    answered = [only, is_("audit.stage", "ResponseComplete")]
+    failed = [*answered, at_least("audit.responseStatus.code", _REFUSED)]
+    text = f"Requests that were answered with {_REFUSED} or more, by who asked"
+    by_verb = visualization(f"{TITLE}: Audit, by verb", verbs, "Requests by what they do", logs, answered)
+    by_user = visualization(f"{TITLE}: Audit, by user", users, "Who asked for what", logs, answered)
+    by_failure = visualization(f"{TITLE}: Audit, refused by user", refused, text, logs, failed)
+    return Row(15, [(by_verb, _CHART), (by_user, _USERS), (by_failure, WIDTH - _CHART - _USERS)])

@@ -35,7 +35,9 @@ class Filter:
             "type": self.kind,
             "indexRefName": reference,
         }
-        return {"$state": {"store": "appState"}, "meta": meta, "query": self.query}
+        # A range stands by itself; the filter bar would not know it again within a query.
+        query = self.query if self.kind == "range" else {"query": self.query}
+        return {"$state": {"store": "appState"}, "meta": meta, **query}
 
 
 def is_(field: str, *values: str) -> Filter:

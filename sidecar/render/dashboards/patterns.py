@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.config.model import DEAD_LETTER, Config
-from sidecar.render import fields as names
 from sidecar.render.fields import (
     CONTROL_PLANE_FIELDS,
     DEAD_LETTER_FIELDS,
@@ -97,9 +96,17 @@ def patterns(config: Config) -> Patterns:
     found[DEAD_LETTERS] = _pattern(config, DEAD_LETTERS, [DEAD_LETTER], DEAD_LETTER_FIELDS)
     # The shortest first: what has no room is a route of logs.
     every = [*indices["events"], *indices["controlPlane"], *indices.get("logs", ())]
-    common = [field for field in EVENT_FIELDS if field.name in {names.TIMESTAMP, names.CLUSTER}]
-    found[ALL] = _pattern(config, ALL, every, common)
+    found[ALL] = _pattern(config, ALL, every, _alike(EVENT_FIELDS, CONTROL_PLANE_FIELDS, LOG_FIELDS))
     return found
+
+
+def _alike(*tables: Iterable[Field]) -> list[Field]:
+    """The fields that are mapped in the same way wherever they are."""
+    kinds: dict[str, set[Kind]] = {}
+    fields = {field.name: field for table in tables for field in table}
+    for field in (field for table in tables for field in table):
+        kinds.setdefault(field.name, set()).add(field.kind)
+    return [field for name, field in fields.items() if len(kinds[name]) == 1]
 
 
 def _pattern(config: Config, key: str, indices: list[str], fields: Iterable[Field]) -> Pattern:

@@ -99,8 +99,9 @@ def _asked(pattern: Json, source: Json, since: str, until: str) -> Question:
     for one in source["filter"]:
         if one["meta"]["disabled"]:
             continue
-        (unwanted if one["meta"]["negate"] else wanted).append(one["query"])
-        question.fields |= set(_queried(one["query"]))
+        query = one.get("query") or {key: value for key, value in one.items() if key not in {"meta", "$state"}}
+        (unwanted if one["meta"]["negate"] else wanted).append(query)
+        question.fields |= set(_queried(query))
     question.body["query"] = {"bool": {"filter": wanted, "must_not": unwanted}}
     return question
 

@@ -102,8 +102,9 @@ def _query_faults(source: Json) -> Iterator[str]:
     for one in source["filter"]:
         if missing := {"alias", "disabled", "key", "negate", "params", "type", "indexRefName"} - set(one["meta"]):
             yield f"a filter lacks {missing}"
-        if one["meta"]["key"] not in json.dumps(one["query"]):
-            yield f"a filter shows {one['meta']['key']} and asks {one['query']}"
+        asked = one.get("range" if one["meta"]["type"] == "range" else "query")
+        if not asked or one["meta"]["key"] not in json.dumps(asked):
+            yield f"a filter shows {one['meta']['key']} and asks {asked}"
 
 
 def _index_pattern(_: Objects, thing: Json) -> Iterator[str]:

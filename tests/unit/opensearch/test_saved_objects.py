@@ -278,12 +278,13 @@ def test_a_second_plan_is_empty(server: FakeDashboards, tmp_path: Path) -> None:
 
 def test_what_is_overwritten_is_kept_and_can_be_imported_again(server: FakeDashboards, tmp_path: Path) -> None:
     config = config_for(server.url)
-    run(config, tmp_path)
+    created = [outcome.change for outcome in run(config, tmp_path)]
     key = key_of(server, "search", "Pod logs: latest")
     server.edit(key, columns=["log"])
 
     (written,) = [outcome for outcome in run(config, tmp_path) if outcome.change.action is Action.UPDATE]
 
+    assert {change.diff for change in created} == {""}
     assert '-      "log"' not in written.change.diff
     assert '+      "kubernetes.pod_name"' in written.change.diff
     kept = json.loads(Path(written.backup).read_text())
