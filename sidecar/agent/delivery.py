@@ -144,14 +144,17 @@ class Delivery:
 
     def _await_templates(self) -> bool:
         """Whether the templates are there; False when it all ends before."""
-        backoff, complain_at = Backoff(first=0.2, most=_LOOK_SECONDS), self._began + _QUIET_SECONDS
+        backoff, told_at = Backoff(first=0.2, most=_LOOK_SECONDS), float("-inf")
         while not self._stopping.is_set():
             awaited = not self._prepared.is_set()
             try:
                 self._ensure_templates()
             except SidecarError as error:
-                if time.monotonic() >= complain_at:
-                    complain_at = time.monotonic() + _COMPLAIN_SECONDS
+                now = time.monotonic()
+                # At first it is no news that they lack: the leader is about to put them. That one can't ask is.
+                quiet = now - self._began < _QUIET_SECONDS and not isinstance(error, OpenSearchError)
+                if not quiet and now - told_at >= _COMPLAIN_SECONDS:
+                    told_at = now
                     log.warning("nothing is sent yet: %s", error)
             else:
                 return True
