@@ -14,7 +14,7 @@ from sidecar.errors import OpenSearchError
 from sidecar.opensearch import Client, connect
 from sidecar.opensearch.client import RefusedError
 from sidecar.opensearch.manage import Server
-from sidecar.opensearch.manage.probe import probe
+from sidecar.opensearch.manage.probe import features, probe
 from sidecar.render.indices import families, index_pattern
 
 TITLE = "OpenSearch"
@@ -28,12 +28,14 @@ class Link:
 
     Attributes:
         config: pipeline.yaml.
+        server: What it is, once that was found out.
         unmapped: Index families of which a new index would get another mapping than ours, as far as that was found out.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.unmapped: set[str] = set()
+        self.server: Server | None = None
         self._client: Client | None = None
 
     @property
@@ -48,10 +50,9 @@ class Link:
 
     def _checks(self) -> list[Check]:
         settings = self.config.opensearch
-        host, port = settings.endpoint.hostname or "", settings.port
-        checks = [Check("connection", lambda: reach(host, port), gate=True)]
-        if urlsplit(settings.url).scheme == "https":
-            checks.append(Check("TLS", lambda: handshake(host, port, settings.tls, settings.auth.mtls), gate=True))
+        checks = [Check("connection", self._reach, gate=True)]
+        if settings.endpoint.scheme == "https":
+            checks.append(Check("TLS", self._handshake, gate=True))
         return [
             *checks,
             Check("credentials", self._credentials, gate=True, slow=_SLOW),
@@ -61,6 +62,20 @@ class Link:
             Check("disks", self._asking("disks", self._disks), slow=_SLOW),
             Check("blocks", self._asking("blocks", self._blocks), slow=_SLOW),
         ]
+
+    @cached_property
+    def _place(self) -> tuple[str, int]:
+        """Host and port; where pipeline.yaml leaves them out, those of the parameter in AWS."""
+        settings = self.config.opensearch
+        parts = settings.endpoint if settings.url else urlsplit(self.client.access.login().url)
+        return parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
+
+    def _reach(self) -> Finding:
+        return reach(*self._place)
+
+    def _handshake(self) -> Finding:
+        settings = self.config.opensearch
+        return handshake(*self._place, settings.tls, settings.auth.mtls)
 
     def _credentials(self) -> Finding:
         try:
@@ -72,15 +87,20 @@ class Link:
         return ok("credentials", f"{self.client.url} takes them" if self._named else f"{self.client.url} asks for none")
 
     def _version(self) -> Iterator[Finding]:
-        server = self.server
-        yield ok("version", f"OpenSearch {server.number}{', of Amazon' if server.amazon else ''}")
+        try:
+            server = probe(self.client, self.config.opensearch.version)
+        except RefusedError as error:
+            if error.status != _FORBIDDEN:
+                raise
+            said = self.config.opensearch.version
+            yield ok("version", f"this user may not ask for it; taken for {said}, as opensearch.version says")
+            # What a server has without its version being known: asked one by one.
+            server = Server(self.config.opensearch.version, features(self.client, amazon=False))
+        else:
+            yield ok("version", f"OpenSearch {server.number}{', of Amazon' if server.amazon else ''}")
         for note in server.notes:
             yield warn("version", note, "write the server's version in opensearch.version")
-
-    @cached_property
-    def server(self) -> Server:
-        """What it is; raises what `probe` raises."""
-        return probe(self.client, self.config.opensearch.version)
+        self.server = server
 
     @property
     def _named(self) -> bool:

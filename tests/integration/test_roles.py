@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from sidecar.config import Config, loads
+from sidecar.doctor import State, examine
+from sidecar.doctor.doctor import opensearch_areas
+from sidecar.doctor.link import Link
 from sidecar.errors import OpenSearchError
 from sidecar.opensearch import Client, Document, Documents, Verdict, connect
 from sidecar.opensearch.documents import Presence
@@ -16,6 +19,7 @@ from sidecar.opensearch.manage.backup import Backup
 from sidecar.opensearch.manage.engine import carry_out, changes, plan
 from sidecar.opensearch.manage.kinds import first_kinds, later_kinds
 from sidecar.opensearch.manage.probe import probe
+from sidecar.opensearch.manage.roles import Roles
 from sidecar.opensearch.manage.templates import Presence as TemplatePresence
 from sidecar.opensearch.manage.templates import templates_in_place
 from sidecar.opensearch.query import newest
@@ -56,7 +60,7 @@ def scene(secure_opensearch: SecureOpenSearch, tmp_path_factory: pytest.TempPath
 
     admin = connect(load(server.user, server.password))
     config = load(server.user, server.password)
-    roles = later_kinds(config, admin)
+    roles = [kind for kind in later_kinds(config, admin) if isinstance(kind, Roles)]
     outcomes = list(carry_out(plan(roles, probe(admin, "2.19")), Backup(folder / "backup")))
     assert {outcome.error for outcome in outcomes} == {""}
     assert {change.action for change in changes(plan(roles, probe(admin, "2.19")))} <= {
@@ -191,3 +195,18 @@ def refuses(client: Client, requests: list[tuple[str, str, Any]]) -> None:
             if getattr(error, "status", 0) != 403:
                 done.append(f"{method} {path}: {error}")
     assert done == []
+
+
+def test_doctor_fails_nothing_for_the_writer_and_leaves_one_document(prepared: Scene) -> None:
+    for _ in range(2):
+        link = Link(prepared.config)
+        link._client = prepared.writer
+        found = {one.name: one for _, findings in examine(opensearch_areas(link)) for one in findings}
+        assert [one for one in found.values() if one.state is State.FAIL] == []
+        index = prepared.config.events.index
+        assert found[index].text == (
+            f"{index}-doctor: written, found; this user may not delete it, so that is left to retention"
+        )
+        assert found["health"].state is State.SKIP
+    assert prepared.server.ask("POST", f"/{index}-doctor/_refresh")
+    assert prepared.server.ask("GET", f"/{index}-doctor/_count")["count"] == 1

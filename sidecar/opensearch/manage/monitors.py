@@ -39,6 +39,7 @@ class Monitors(Kind):
     """See the module. Names are those of the monitors, `fluent-sidecar CLUSTER: what it alerts on`."""
 
     title = "monitor"
+    brief = True  # 2,000 lines, and `sidecar render-config` has them
 
     def __init__(self, config: Config, client: Client) -> None:
         self._client = client

@@ -57,7 +57,7 @@ def probe(client: Client, version: str) -> Server:
             f"OpenSearch at {client.url} is {number}, and the oldest that works is {oldest}",
             hint="upgrade it; before 2.11 there is no mapping that rejects no document",
         )
-    return Server(number, _features(client, amazon=amazon), amazon, (*notes, *_compared(version, number)))
+    return Server(number, features(client, amazon=amazon), amazon, (*notes, *_compared(version, number)))
 
 
 def _number(client: Client, version: str) -> tuple[str, list[str]]:
@@ -115,7 +115,7 @@ def _compared(version: str, number: str) -> list[str]:
     return [f"{text}nothing that is put in place differs between the two"]
 
 
-def _features(client: Client, *, amazon: bool) -> frozenset[Feature]:
+def features(client: Client, *, amazon: bool) -> frozenset[Feature]:
     """By the list of plugins; one by one where that is refused, or says nothing, as behind Amazon's proxy."""
     try:
         listed = client.request("GET", "/_cat/plugins", params={"format": "json", "h": "component"})

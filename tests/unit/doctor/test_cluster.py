@@ -41,22 +41,22 @@ def found_at(
     return {one.name: one for one in found}
 
 
-def lease(holder: str = "node-1-ab12", ago: float = 1.0, trouble: str = "") -> dict[str, Any]:
+def lease(holder: str = "node-1-ab12", ago: float = 1.0, trouble: str = "", now: float = NOW) -> dict[str, Any]:
     def stamp(seconds: float) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(seconds))
 
     spec = {
         "holderIdentity": holder,
         "leaseDurationSeconds": 15,
-        "renewTime": stamp(NOW - ago),
-        "acquireTime": stamp(NOW - 7200),
+        "renewTime": stamp(now - ago),
+        "acquireTime": stamp(now - 7200),
     }
     annotations = {"fluent-sidecar/trouble": trouble} if trouble else {}
     return {"metadata": {"annotations": annotations}, "spec": spec}
 
 
 def test_all_is_well(server: FakeCluster, tmp_path: Path) -> None:
-    server.leases.held["logging", "fluent-sidecar"] = lease()
+    server.leases.held["logging", "fluent-sidecar"] = lease(now=time.time())
 
     found = found_at(server.url, tmp_path, namespace="logging")
 

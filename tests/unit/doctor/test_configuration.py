@@ -41,7 +41,7 @@ def test_it_names_cluster_and_indices() -> None:
 def test_each_secret_that_cant_be_read_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TEST_USER", raising=False)
     secret = tmp_path / "url"
-    secret.write_text("https://hunter2")
+    secret.write_text("https://hooks.example/x")
     text = SLACK.replace("{env: TEST_URL}", f"{{file: '{secret}'}}")
 
     _, *found = found_in(pipeline(text, BASIC))

@@ -125,10 +125,21 @@ def test_what_only_a_manager_may_ask_is_not_looked_at(server: FakeHealthy) -> No
     found = look(pipeline(server.url))
 
     assert failures(found) == []
-    for area, name in (("OpenSearch", "health"), ("OpenSearch", "disks"), ("In place", f"new {EVENTS}")):
+    for area, name in (("OpenSearch", "health"), ("OpenSearch", "disks"), ("In place", "new indices")):
         [one] = found[area][name]
         assert one.state is State.SKIP
         assert one.hint == "this user may not ask; with a manager's credentials it can be told"
+
+
+def test_a_version_that_may_not_be_asked_for_is_that_of_the_file(server: FakeHealthy) -> None:
+    server.answers["GET /"] = forbidden("cluster:monitor/main")
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == []
+    assert found["OpenSearch"]["version"][0].text == (
+        "this user may not ask for it; taken for 3.4, as opensearch.version says"
+    )
 
 
 def test_another_product(server: FakeHealthy) -> None:
@@ -137,6 +148,8 @@ def test_another_product(server: FakeHealthy) -> None:
     found = look(pipeline(server.url))
 
     assert failures(found) == ["version"]
+    assert found["Documents"]["documents"][0].text == "not looked at, for want of: version"
+    assert not [request for request in server.requests if request.method in {"POST", "DELETE"}]
     assert "Elasticsearch 8.15.0" in found["OpenSearch"]["version"][0].text
 
 
@@ -164,12 +177,13 @@ def test_a_health_that_is_not_well_hides_nothing(server: FakeHealthy) -> None:
     assert found["Documents"][EVENTS][0].state is State.OK
 
 
-def test_templates_that_are_missing_are_said_twice_and_the_document_is_tried(server: FakeHealthy) -> None:
+def test_templates_that_are_missing_are_said_once_and_the_document_is_tried(server: FakeHealthy) -> None:
     server.templates.clear()
 
     found = look(pipeline(server.url))
 
-    assert failures(found) == ["index templates", f"new {EVENTS}", f"new {LOGS}", f"new {CONTROL}"]
+    assert failures(found) == ["index templates"]
+    assert found["In place"]["new indices"][0].text == "not looked at, for want of: index templates"
     [missing] = found["In place"]["index templates"]
     assert missing.text.startswith(f"missing: fluent-sidecar-{EVENTS}, fluent-sidecar-{LOGS}, ")
     assert missing.hint == "sidecar plan shows what differs, sidecar apply puts it in place"
@@ -187,6 +201,29 @@ def test_without_template_and_right_to_delete_nothing_is_written(server: FakeHea
     assert server.documents == {}
 
 
+def test_an_old_template_that_says_another_thing(server: FakeHealthy) -> None:
+    server.components["fluent-sidecar-component-events"]["template"]["mappings"]["properties"]["reason"] = {}
+
+    found = look(pipeline(server.url))
+    [one] = found["In place"]["new indices"]
+
+    assert one.state is State.FAIL
+    assert one.text == (
+        f"a new index of {EVENTS} would not get our mapping: no template is there for it, or an old one"
+    )
+
+
+def test_of_many_routes_some_stand_for_all() -> None:
+    routes = ", ".join(f"{{name: r{at}, namespaces: [n{at}], index: route-{at}}}" for at in range(30))
+    rest = f"logs: {{routes: [{routes}]}}\n"
+    with FakeHealthy(pipeline("http://h", rest)) as other:
+        found = look(pipeline(other.url, rest))
+
+    assert failures(found) == []
+    assert list(found["Documents"])[-1] == "13 more"
+    assert len(found["Documents"]) == 21
+
+
 def test_a_template_of_somebody_else_that_comes_first(server: FakeHealthy) -> None:
     server.answers[f"{SIMULATE}/{EVENTS}-doctor"] = says(
         200,
@@ -197,9 +234,9 @@ def test_a_template_of_somebody_else_that_comes_first(server: FakeHealthy) -> No
     )
 
     found = look(pipeline(server.url))
-    [one] = found["In place"][f"new {EVENTS}"]
+    [one] = found["In place"]["new indices"]
 
-    assert failures(found) == [f"new {EVENTS}"]
+    assert failures(found) == ["new indices"]
     assert one.text.endswith(f"a template of somebody else comes before fluent-sidecar-{EVENTS}")
     assert "lower its priority" in one.hint
 
