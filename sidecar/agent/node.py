@@ -38,8 +38,8 @@ class Secrets(Protocol):
     """What may change while we run; see `sidecar.opensearch.Access`."""
 
     @property
-    def kind(self) -> str:
-        """How we prove who we are."""
+    def asks_aws(self) -> bool:
+        """Whether the login, or a part of it, is in the Parameter Store."""
 
     def login(self) -> Login:
         """Where OpenSearch is, and user and password."""
@@ -141,7 +141,7 @@ class Node:
         try:
             return self._secrets.login()
         except SidecarError as error:
-            if self._secrets.kind != "ssm":
+            if not self._secrets.asks_aws:
                 raise
             log.warning("the credentials for OpenSearch can't be had yet: %s", error)
             return None

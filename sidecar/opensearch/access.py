@@ -51,11 +51,16 @@ class Access:
         return next((kind for kind in _KINDS if getattr(self._auth, kind)), "")
 
     @property
+    def asks_aws(self) -> bool:
+        """Whether the login, or a part of it, is in the Parameter Store."""
+        return self._auth.ssm is not None or self._settings.url is None
+
+    @property
     def url(self) -> str:
         """Where OpenSearch is, for messages."""
-        known = self._credentials.known
-        if known is None and self._settings.url is None and self._auth.ssm:
-            return f"the host in {self._auth.ssm.path}/host"
+        known, ssm = self._credentials.known, self._settings.auth.ssm
+        if known is None and self._settings.url is None and ssm:
+            return f"the host in {ssm.path}/host"
         return known.url if known else self._settings.url or ""
 
     def login(self) -> Login:

@@ -34,7 +34,7 @@ def connect(config: Config, auth: Auth | None = None) -> "Client":
         AwsError: It needs botocore, which is not installed.
     """
     access = Access(config.opensearch, auth, seconds=_SECONDS)
-    if access.kind != "ssm":
+    if not access.asks_aws:
         access.login()
     return Client(access=access)
 
@@ -49,6 +49,10 @@ class Source(Protocol):
     @property
     def url(self) -> str:
         """Where OpenSearch is, for messages."""
+
+    @property
+    def asks_aws(self) -> bool:
+        """Whether the login, or a part of it, is in the Parameter Store."""
 
     def login(self) -> Login:
         """Where OpenSearch is, and user and password."""
@@ -135,6 +139,8 @@ class Client:
 
 class _Fixed:
     """A connection that stays as it is."""
+
+    asks_aws = False
 
     def __init__(self, url: str, options: Options) -> None:
         self.url = url

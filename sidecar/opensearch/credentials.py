@@ -132,27 +132,45 @@ def credentials_of(settings: OpenSearch, auth: Auth, clock: Callable[[], float] 
     """
     if auth.ssm:
         return Credentials(_ssm(settings, auth.ssm), SSM, clock)
+    address = _address(settings)
     if auth.basic:
-        return Credentials(_basic(settings, auth.basic), FILES, clock)
-    login = Login(settings.url or "")
-    return Credentials(lambda: login, FILES, clock)
+        read = _basic(auth.basic, address)
+    else:
+
+        def read() -> Login:
+            return Login(address())
+
+    return Credentials(read, FILES if settings.url else SSM, clock)
 
 
-def _basic(settings: OpenSearch, basic: BasicAuth) -> Callable[[], Login]:
+def _address(settings: OpenSearch) -> Callable[[], str]:
+    """Where OpenSearch is; asks AWS where the file doesn't say it."""
+    url, ssm = settings.url, settings.auth.ssm
+    if url is not None:
+        return lambda: url
+    assert ssm, "pipeline.yaml without a url is refused otherwise"
+    parameters = Parameters(ssm.path, ("host",), region=ssm.region)
+    return lambda: _url(parameters.read()["host"], f"{ssm.path}/host")
+
+
+def _basic(basic: BasicAuth, address: Callable[[], str]) -> Callable[[], Login]:
     def read() -> Login:
         user = resolve(basic.username, name="opensearch.auth.basic.username")
-        return Login(settings.url or "", (user, resolve(basic.password, name="opensearch.auth.basic.password")))
+        password = resolve(basic.password, name="opensearch.auth.basic.password")
+        return Login(address(), (user, password))
 
     return read
 
 
 def _ssm(settings: OpenSearch, ssm: SsmAuth) -> Callable[[], Login]:
-    names = ("user", "password") if settings.url else ("user", "password", "host")
+    """In one call where the host is beside user and password."""
+    address = None if settings.url is None and ssm == settings.auth.ssm else _address(settings)
+    names = ("user", "password") if address else ("user", "password", "host")
     parameters = Parameters(ssm.path, names, region=ssm.region)
 
     def read() -> Login:
         found = parameters.read()
-        url = settings.url or _url(found["host"], f"{ssm.path}/host")
+        url = address() if address else _url(found["host"], f"{ssm.path}/host")
         return Login(url, (found["user"], found["password"]))
 
     return read

@@ -21,10 +21,18 @@ class Background(Generic[T]):
     Args:
         name: Of the part, for messages.
         opener: Makes the context manager; is given a callback to tell what it is doing.
+        look: Looks at the machine as it is now, before a test gives it another PATH.
     """
 
-    def __init__(self, name: str, opener: Callable[[Callable[[str], None]], AbstractContextManager[T]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        opener: Callable[[Callable[[str], None]], AbstractContextManager[T]],
+        *,
+        look: Callable[[], object] = bool,
+    ) -> None:
         self.name = name
+        self._look = look
         self.doing = "starting"
         self.seconds = 0.0
         self._opener = opener
@@ -39,6 +47,7 @@ class Background(Generic[T]):
         """Begin, unless that was done before."""
         with self._lock:
             if self._thread is None:
+                self._look()
                 # A daemon: a session that is interrupted doesn't wait for a build of minutes.
                 self._thread = threading.Thread(target=self._hold, name=self.name, daemon=True)
                 self._thread.start()

@@ -93,7 +93,9 @@ class Parts:
 
     def __post_init__(self) -> None:
         self.opensearch = Background(OPENSEARCH, self._open_opensearch)
-        self.secure_opensearch = Background(SECURE_OPENSEARCH, self._open_secure_opensearch)
+        self.secure_opensearch = Background(
+            SECURE_OPENSEARCH, self._open_secure_opensearch, look=_look_for_secure_opensearch
+        )
         self.api_server = Background(API_SERVER, self._open_api_server)
         self.kubeconfig = Background("kubeconfig", self._open_kubeconfig)
 
@@ -180,6 +182,12 @@ class Parts:
         except Missing as error:
             raise Missing(error.part, f"{reason}, {error.why}") from None
         yield server.kubeconfig
+
+
+def _look_for_secure_opensearch() -> None:
+    from tests.support.secureserver import can_be_had  # noqa: PLC0415 - unit tests need not load it
+
+    can_be_had()
 
 
 def server_version(kubeconfig: Path) -> str:

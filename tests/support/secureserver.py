@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +80,14 @@ def secure_opensearch(progress: Callable[[str], None]) -> Iterator[SecureOpenSea
         DemoError: It can't be assembled.
         AssertionError: It does not start; with the end of its log.
     """
-    java = find_java()
+    java = _java()
     assert java, "no Java"
-    cache = default_cache().absolute()
-    program = _assembled(java, cache, progress)
+    kept = default_cache().absolute()
+    program = _assembled(java, kept, progress)
     with tempfile.TemporaryDirectory(prefix="fluent-sidecar-secure-", ignore_cleanup_errors=True) as folder:
         home = Home(Path(folder))
         authority = _configure(home, program)
-        process = launch(java, home, program, cache, heap="512m", settings=settings_file(home, None, _settings()))
+        process = launch(java, home, program, kept, heap="512m", settings=settings_file(home, None, _settings()))
         progress("starting")
         with when_killed(["/bin/sh", "-c", f'kill -KILL {process.pid}; sleep 1; rm -rf -- "$1"', "guard", folder]):
             try:
@@ -96,23 +96,27 @@ def secure_opensearch(progress: Callable[[str], None]) -> Iterator[SecureOpenSea
                 stop_node(process)
 
 
+@cache
 def can_be_had() -> str:
-    """Why it can't be had on this machine; empty if it can."""
-    if not find_java():
+    """Why it can't be had on this machine; empty if it can. Told once: a test may have another PATH the next time."""
+    if not _java():
         return "no Java"
     return "" if has_maven() or _place(default_cache().absolute()).is_dir() else "no mvn"
 
 
-def _place(cache: Path) -> Path:
-    return cache / PLUGIN / VERSION
+@cache
+def _java() -> Java | None:
+    return find_java()
 
 
-def _assembled(java: Java, cache: Path, progress: Callable[[str], None]) -> Path:
+def _place(kept: Path) -> Path:
+    return kept / PLUGIN / VERSION
+
+
+def _assembled(java: Java, kept: Path, progress: Callable[[str], None]) -> Path:
     """The folder of a distribution with the plugin; put together in the cache if it is not there yet."""
-    place = _place(cache)
-    distribution = assemble(
-        VERSION, progress=lambda doing, _fraction: progress(doing), cache=cache, java_home=java.home
-    )
+    place = _place(kept)
+    distribution = assemble(VERSION, progress=lambda doing, _fraction: progress(doing), cache=kept, java_home=java.home)
     if place.is_dir():
         return place
     work = place.with_name(f"{VERSION}.{os.getpid()}.part")

@@ -291,7 +291,7 @@ def test_a_certificate_that_is_replaced_is_read_by_fluent_bit_too(tmp_path: Path
 
 
 def test_a_host_of_parameter_store_reaches_fluent_bit(tmp_path: Path) -> None:
-    secrets = FakeSecrets("https://search-x.eu-west-1.es.amazonaws.com", ("admin", "one"), kind="ssm")
+    secrets = FakeSecrets("https://search-x.eu-west-1.es.amazonaws.com", ("admin", "one"), asks_aws=True)
     made = Node(loads(without_address(tmp_path)), secrets)
     made.prepare()
     made.open()
@@ -306,7 +306,7 @@ def test_a_host_of_parameter_store_reaches_fluent_bit(tmp_path: Path) -> None:
 def test_a_parameter_store_that_is_away_at_the_start_is_waited_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    secrets = FakeSecrets(kind="ssm")
+    secrets = FakeSecrets(asks_aws=True)
     made = Node(loads(without_address(tmp_path)), secrets)
     made.prepare()
     assert environment(tmp_path) == {**CLOSED, "OPENSEARCH_USER": "unknown", "OPENSEARCH_PASSWORD": "unknown"}
@@ -319,7 +319,7 @@ def test_a_parameter_store_that_is_away_at_the_start_is_waited_for(
 
 
 def test_a_parameter_store_that_is_away_at_a_restart_closes_nothing(tmp_path: Path) -> None:
-    secrets = FakeSecrets("https://h", ("admin", "one"), kind="ssm")
+    secrets = FakeSecrets("https://h", ("admin", "one"), asks_aws=True)
     config = loads(without_address(tmp_path))
     first = Node(config, secrets)
     first.prepare()
@@ -333,8 +333,8 @@ def test_a_parameter_store_that_is_away_at_a_restart_closes_nothing(tmp_path: Pa
 class FakeSecrets:
     """Address and credentials that a test changes; none, and AWS is away."""
 
-    def __init__(self, url: str = "", basic: tuple[str, str] | None = None, kind: str = "basic") -> None:
-        self.kind = kind
+    def __init__(self, url: str = "", basic: tuple[str, str] | None = None, asks_aws: bool = False) -> None:
+        self.asks_aws = asks_aws
         self.found = Login(url, basic) if url else None
         self.print = ""
 

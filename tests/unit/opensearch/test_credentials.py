@@ -165,7 +165,22 @@ def test_with_an_address_user_and_password_are_asked_for(stored: Any) -> None:
 def test_without_an_address_the_host_is_a_parameter_too(stored: Any, host: str, url: str) -> None:
     asked = stored(user="ada", password="lovelace", host=host)
     assert login_of(SECTION) == Login(url, ("ada", "lovelace"))
-    assert asked == [("/eksworkshop/w/opensearch", ("user", "password", "host"), "eu-west-1")]
+    assert ("/eksworkshop/w/opensearch", ("user", "password", "host"), "eu-west-1") in asked
+
+
+def test_a_managers_password_goes_with_the_host_of_the_others(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = stored(user="ada", password="lovelace", host="h")
+    monkeypatch.setenv("THE_USER", "eve")
+    settings = loads(f"cluster: c\nopensearch: {{{SECTION}}}\n").opensearch
+    for section, basic in (
+        ("{basic: {username: {env: THE_USER}, password: {env: THE_USER}}}", ("eve", "eve")),
+        ("{ssm: {path: /managers, region: eu-west-2}}", ("ada", "lovelace")),
+        ("{sigv4: {region: eu-west-1}}", None),
+    ):
+        other = loads(f"cluster: c\nopensearch: {{url: 'https://other', auth: {section}}}\n").opensearch.auth
+        assert credentials_of(settings, other).login() == Login("https://h", basic)
+    assert ("/managers", ("user", "password"), "eu-west-2") in asked
+    assert {path for path, names, _ in asked if names == ("host",)} == {"/eksworkshop/w/opensearch"}
 
 
 @pytest.mark.parametrize("host", [secret("a b"), "http://h", "h/p", "https://u:p@h", "h?x", ":9200", "https://"])
