@@ -4,10 +4,11 @@ import os
 import platform
 import sys
 
-from tests.bench import backlog, delay, journaling, logs, losses, memory, startup
+from tests.bench import applying, backlog, delay, journaling, logs, losses, memory, startup
 
 BENCHMARKS = {
     "startup": startup.run,
+    "applying": applying.run,
     "journaling": journaling.run,
     "backlog": backlog.run,
     "memory": memory.run,

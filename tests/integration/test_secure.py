@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.errors import OpenSearchError
 from tests.support.events import create_events
 from tests.support.fakes.tls import Certificate, make_certificate
 from tests.support.markers import secret
@@ -66,7 +67,11 @@ def test_both_take_credentials_and_ca(
     truth = create_events(kubernetes_kubeconfig, namespace, 200)
 
     wait_until(
-        lambda: len(pipeline.documents(namespace)) == len(truth.ids), 60, lambda: f"all arrive; {sidecar}", interval=0.5
+        lambda: len(pipeline.documents(namespace)) == len(truth.ids),
+        60,
+        lambda: f"all arrive; {sidecar}",
+        interval=0.5,
+        ignore=(OpenSearchError,),  # an index that has just been made can't be searched for a moment
     )
     wait_until(lambda: pipeline.metric("sidecar_events_oldest_unconfirmed_seconds") == 0, 30, "all are confirmed")
     assert pipeline.metric("sidecar_events_resent_total") == 0, "Fluent Bit did not deliver"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from sidecar.opensearch.client import RefusedError
+from sidecar.errors import OpenSearchError
 from tests.support.aws import REGION, Aws, forget_aws
 from tests.support.events import create_events
 from tests.support.fakes.tls import make_certificate
@@ -35,7 +35,8 @@ def arrive(pipeline: Pipeline, namespace: str, count: int, sidecar: Process) -> 
         90,
         lambda: f"{count} arrive; {sidecar}\n{sidecar.tail()}",
         interval=0.5,
-        ignore=(RefusedError,),  # the test's own client has the old password for a moment
+        # The test's own client has the old password for a moment, and an index that has just been made is not ready.
+        ignore=(OpenSearchError,),
     )
     wait_until(lambda: pipeline.metric("sidecar_events_oldest_unconfirmed_seconds") == 0, 60, "all are confirmed")
 
