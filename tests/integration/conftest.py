@@ -24,7 +24,7 @@ def namespace(kubernetes_kubeconfig: Path) -> Iterator[str]:
     api.close()
 
 
-LOG_ROWS_AT_A_TIME = 3
+LOG_ROWS_AT_A_TIME = 4
 """Mostly they wait, and other tests run beside them."""
 
 

@@ -124,7 +124,8 @@ class Sink:
         self._ask("DELETE")
 
     def documents(self) -> Iterator[dict[str, Any]]:
-        """The documents that it kept."""
+        """The documents that it kept, so far."""
+        self.counts()  # has it write down what it holds back
         with (self.folder / "documents.jsonl").open("rb") as kept:
             for line in kept:
                 yield orjson.loads(line)
