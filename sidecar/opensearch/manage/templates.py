@@ -131,6 +131,12 @@ class IndexTemplates(_TemplateKind):
     def effect(self, name: str, before: Present | None) -> str:
         return "Indices that exist stay as they are." if before else ""
 
+    def loss(self, name: str, before: Present) -> str:
+        return (
+            "Indices that exist stay as they are. One that is made while something still ships has its fields guessed "
+            "from its documents: stop what ships first."
+        )
+
     def obstacle(self, name: str) -> str:
         for other, body in self._rivals(name):
             if _priority(body) == _priority(self._wanted[name]):
