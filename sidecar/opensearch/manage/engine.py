@@ -132,8 +132,8 @@ def _carry_out(planned: Planned, backup: Backup) -> Iterator[Outcome]:
             yield Outcome(change)
     items = [Item(name, kind.wanted[name], planned.present.get(name)) for name in due]
     for result in _put_all(kind, items) if items else ():
-        error = str(result.error) if result.error else ""
-        yield Outcome(due[result.name], error, result.note, saved.get(result.name, ""))
+        failure = str(result.error) if result.error else ""
+        yield Outcome(due[result.name], failure, result.note, saved.get(result.name, ""))
 
 
 def _put_all(kind: Kind, items: Sequence[Item]) -> Iterator[Result]:
