@@ -26,6 +26,8 @@ _RELEASE_SECONDS = 5.0
 _FOLLOW_SECONDS = 2.0
 _LOOK_SECONDS, _OTHER_SECONDS = 10.0, 60.0
 """How often it is looked for templates at the least, and after which time those of another version will do."""
+_STARVED_SECONDS = 60.0
+"""For how long a template may lack before no leader is taken to put it."""
 _QUIET_SECONDS, _COMPLAIN_SECONDS = 3.0, 60.0
 """After which time, and how often, it is told that they lack."""
 JOURNAL_SECONDS, _OPENSEARCH_SECONDS = 10.0, 30.0
@@ -74,6 +76,7 @@ class Delivery:
         self._is_open = threading.Event()
         self._began = time.monotonic()
         self._commit_fails: float | None = None
+        self._lacking_since: float | None = None
         self._in_place = Gauge("sidecar_templates_in_place", "1 once the index templates are there.", registry=registry)
         self._opened = Counter(
             "sidecar_fluent_bit_open", "Attempts to point Fluent Bit at OpenSearch.", ["result"], registry=registry
@@ -88,6 +91,11 @@ class Delivery:
     def released(self) -> bool:
         """Whether Fluent Bit may be started: it is pointed at OpenSearch, or that takes too long to be waited for."""
         return self._is_open.is_set() or time.monotonic() - self._began >= _RELEASE_SECONDS
+
+    @property
+    def starved(self) -> bool:
+        """Whether OpenSearch has lacked a template for so long that no leader seems to put it."""
+        return self._lacking_since is not None and time.monotonic() - self._lacking_since >= _STARVED_SECONDS
 
     def trouble(self) -> str:
         """Why nothing can be delivered from here for some time already; empty where it can."""
@@ -203,6 +211,10 @@ class Delivery:
         whose leader is still an older sidecar: no document is refused by them, and none may wait for hours.
         """
         presence = templates_in_place(self._client, templates(self._config))
+        if presence is not Presence.LACKING:
+            self._lacking_since = None
+        elif self._lacking_since is None:
+            self._lacking_since = time.monotonic()
         if presence is Presence.OTHER and time.monotonic() - self._began >= _OTHER_SECONDS:
             log.warning("the index templates are of another version; fields that they lack can't be searched")
         elif presence is not Presence.EXACT:

@@ -1,9 +1,14 @@
-"""What the leader does besides watching: it puts in place what OpenSearch is to keep. No other sidecar does."""
+"""What the leader does besides watching: it puts in place what OpenSearch is to keep.
+
+Another sidecar does so only where no leader does, for want of the right to the Lease, or as it is of an older version:
+it puts what its own documents wait for and isn't there, and changes nothing. Of two versions none undoes the other's.
+"""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -23,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 _LONGEST_SECONDS = 300.0
+_STAND_IN_SECONDS = 60.0
+"""All sidecars come to stand in at the same time, and one is enough: each waits half of this to the whole."""
 
 Kinds = Callable[[Config, Client], Sequence[Kind]]
 
@@ -34,6 +41,7 @@ class Management:
         config: pipeline.yaml.
         client: OpenSearch.
         leading: Whether this sidecar leads.
+        starved: Whether documents wait here for a template that no leader puts.
         registry: For the metrics.
         stopping: Ends it.
 
@@ -47,12 +55,16 @@ class Management:
         client: Client,
         *,
         leading: Callable[[], bool],
+        starved: Callable[[], bool],
         registry: CollectorRegistry,
         stopping: threading.Event,
     ) -> None:
         self._config = config
         self._client = client
         self._leading = leading
+        self._starved = starved
+        self._patience = Backoff(first=_STAND_IN_SECONDS, most=_LONGEST_SECONDS)
+        self._stand_in_at: float | None = None
         self._stopping = stopping
         self.prepared = threading.Event()
         self._told: set[str] = set()
@@ -73,9 +85,34 @@ class Management:
                 # Another may put other things in place meanwhile.
                 backoff, due = Backoff(most=_LONGEST_SECONDS), 0.0
                 self.prepared.clear()
+                self._stand_in()
             elif time.monotonic() >= due:
                 delay = 0.0 if self._attempt() else backoff.failed()
                 due = time.monotonic() + delay if delay else float("inf")
+
+    def _stand_in(self) -> None:
+        now = time.monotonic()
+        if not self._starved():
+            self._patience.succeeded()
+            self._stand_in_at = None
+        elif self._stand_in_at is None:
+            self._stand_in_at = now + self._patience.failed()
+        elif now >= self._stand_in_at:
+            self._stand_in_at = now + self._patience.failed()
+            self._put_what_lacks()
+
+    def _put_what_lacks(self) -> None:
+        self._tell(logging.WARNING, "no leader puts in place what OpenSearch lacks: this sidecar does it")
+        try:
+            server = probe(self._client, self._config.opensearch.version)
+            planned = plan(first_kinds(self._config, self._client), server)
+            lacking = [
+                replace(kind, changes=[change for change in kind.changes if change.action is Action.CREATE])
+                for kind in planned
+            ]
+            list(self._carried_out(carry_out(lacking, Backup(self._backup))))
+        except SidecarError as error:
+            self._tell(logging.WARNING, str(error))
 
     def _attempt(self) -> bool:
         """Whether all is done that can be."""

@@ -87,7 +87,12 @@ class Agent:
         grace = GRACE_SECONDS if fluent_bit else 0.0
         confirmer = Confirmer(config, self._journal, Documents(client), self._metrics, grace=grace)
         self._management = Management(
-            config, client, leading=lambda: self._leader.leading, registry=registry, stopping=stopping
+            config,
+            client,
+            leading=lambda: self._leader.leading,
+            starved=lambda: self._delivery.starved,
+            registry=registry,
+            stopping=stopping,
         )
         self._delivery = Delivery(
             config,

@@ -245,6 +245,26 @@ def test_templates_are_only_looked_for(make: Make, search: FakeOpenSearch) -> No
     assert {request.method for request in search.requests} == {"GET"}
 
 
+def test_templates_that_nobody_puts_for_a_minute_are_a_want(make: Make, search: FakeOpenSearch) -> None:
+    shipping = make(search)
+    with shipping.running("templates"):
+        wait_until(lambda: len(search.requests) > 2, 4, "they are found to lack")
+        assert not shipping.delivery.starved
+        shipping.clock.now += 61
+        wait_until(lambda: shipping.delivery.starved, 4, "somebody must put them")
+        shipping.put_templates()
+        assert shipping.node.opened.wait(4)
+        assert not shipping.delivery.starved
+
+
+def test_an_opensearch_that_is_away_wants_no_template(make: Make) -> None:
+    shipping = make(None)
+    with shipping.running("templates"):
+        shipping.clock.now += 10**6
+        wait_until(lambda: shipping.client.requests > 2, 4, "it is asked")
+        assert not shipping.delivery.starved
+
+
 def test_what_changes_later_reaches_fluent_bit_and_a_failure_ends_nothing(
     make: Make, search: FakeOpenSearch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -29,11 +29,16 @@ class Scene:
         self.config = loads(f"cluster: c\nopensearch: {{url: {search.url}}}\npaths: {{state: '{folder}/state'}}\n")
         self.client = connect(self.config)
         self.registry = CollectorRegistry()
-        self.leads = False
+        self.leads = self.starves = False
         self.asked = 0
         self.stopping = threading.Event()
         self.management = Management(
-            self.config, self.client, leading=self._leading, registry=self.registry, stopping=self.stopping
+            self.config,
+            self.client,
+            leading=self._leading,
+            starved=lambda: self.starves,
+            registry=self.registry,
+            stopping=self.stopping,
         )
 
     def _leading(self) -> bool:
@@ -131,3 +136,33 @@ def test_what_is_overwritten_is_kept_on_the_node(scene: Scene) -> None:
         wait_until(lambda: scene.count("done") == 2, 4, "it is put right")
     kept = list(Path(Layout.of(scene.config).backup).rglob("*.json"))
     assert [file.name for file in kept] == [f"{SETTINGS}.json"]
+
+
+def test_where_no_leader_puts_it_what_lacks_is_put_and_nothing_is_changed(scene: Scene) -> None:
+    scene.leads = True
+    with scene.running():
+        wait_until(lambda: scene.count("done") == 1, 4, "all is there")
+        scene.leads = False
+        wait_until(lambda: not scene.management.prepared.is_set(), 4, "the term is over")
+        older = scene.search.components[SETTINGS] | {"template": {"settings": {"a": "older"}}}
+        scene.search.components[SETTINGS] = older
+        monitors, policies = len(scene.search.alerting.monitors), len(scene.search.ism.policies)
+        scene.search.alerting.monitors.clear()
+        missing = dict(scene.search.templates)
+        scene.search.templates.clear()
+        scene.starves = True
+        wait_until(lambda: scene.search.templates == missing, 4, "the templates are there again")
+        scene.starves = False
+    assert scene.search.components[SETTINGS] == older
+    assert (monitors > 0, scene.search.alerting.monitors, len(scene.search.ism.policies)) == (True, {}, policies)
+    assert not scene.management.prepared.is_set()
+
+
+def test_a_stand_in_that_can_not_do_it_tries_again(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.starves = True
+    scene.search.script = [says(503, {"error": "busy"})] * 3
+    with scene.running():
+        wait_until(lambda: scene.search.templates, 4, "it is done in the end")
+    told = [record.getMessage() for record in caplog.records]
+    assert len([text for text in told if "no leader puts in place" in text]) == 1
+    assert len([text for text in told if "busy" in text]) == 1
