@@ -50,7 +50,8 @@ _STATES: tuple[tuple[str, str], ...] = (
     ),
     ("cluster read-only", "somebody made the whole cluster read-only: set cluster.blocks.read_only to null"),
     ("index read-only", "somebody made the index read-only: set its index.blocks.read_only to null"),
-    ("maximum shards open", "delete old indices, shorten retain, or raise cluster.max_shards_per_node"),
+    # 3.4 says: maximum LOCAL_ONLY shards open.
+    (" shards open", "delete old indices, shorten retain, or raise cluster.max_shards_per_node"),
 )
 """States of the server, which pass or are mended there; whatever status they come with."""
 

@@ -57,12 +57,21 @@ def answers(managed: Managed, method: str, path: str, status: int, body: Any) ->
             "delete old indices, shorten retain, or raise cluster.max_shards_per_node",
         ),
         (
+            400,
+            error(
+                "validation_exception",
+                "Validation Failed: 1: this action would add [2] total LOCAL_ONLY shards, but this cluster currently "
+                "has [1000]/[1000] maximum LOCAL_ONLY shards open;",
+            ),
+            "delete old indices, shorten retain, or raise cluster.max_shards_per_node",
+        ),
+        (
             403,
             error("security_exception", FORBIDDEN),
             "this user's role lacks the permission cluster:admin/opendistro/ism/policy/write",
         ),
     ],
-    ids=["read-only index", "read-only cluster", "shard limit", "permission"],
+    ids=["read-only index", "read-only cluster", "shard limit", "shard limit of 3.4", "permission"],
 )  # fmt: skip
 def test_a_policy_that_is_not_taken_keeps_no_template_back(
     managed: Managed, status: int, body: Any, words: str
