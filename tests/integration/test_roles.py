@@ -87,6 +87,8 @@ def prepared(scene: Scene) -> Scene:
     assert any(outcome.change.action is Action.CREATE for outcome in outcomes)
     planned = plan(first_kinds(scene.config, scene.manager), probe(scene.manager, "2.19"))
     assert not [change for change in changes(planned) if change.action.changes or change.action is Action.REFUSED]
+    first = [Document(index, "first", b"{}") for index in indices(scene.config)]
+    assert {outcome.verdict for outcome in Documents(scene.writer).create(first)} == {Verdict.STORED}
     return scene
 
 
