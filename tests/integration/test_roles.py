@@ -45,7 +45,9 @@ class Scene(NamedTuple):
 
 @pytest.fixture(scope="module")
 def scene(secure_opensearch: SecureOpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    server, folder, name = secure_opensearch, tmp_path_factory.mktemp("roles"), unique_name("roles")
+    server, name = secure_opensearch, unique_name("roles")
+    folder = tmp_path_factory.mktemp("roles") / "secrets"
+    folder.mkdir()
 
     def load(user: str, password: str) -> Config:
         for file, text in (("user", user), ("password", password)):
@@ -61,7 +63,7 @@ def scene(secure_opensearch: SecureOpenSearch, tmp_path_factory: pytest.TempPath
     admin = connect(load(server.user, server.password))
     config = load(server.user, server.password)
     roles = [kind for kind in later_kinds(config, admin) if isinstance(kind, Roles)]
-    outcomes = list(carry_out(plan(roles, probe(admin, "2.19")), Backup(folder / "backup")))
+    outcomes = list(carry_out(plan(roles, probe(admin, "2.19")), Backup(folder.parent / "backup")))
     assert {outcome.error for outcome in outcomes} == {""}
     assert {change.action for change in changes(plan(roles, probe(admin, "2.19")))} <= {
         Action.UNCHANGED,
