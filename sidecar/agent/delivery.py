@@ -168,13 +168,19 @@ class Delivery:
 
     def _follow(self) -> None:
         """A password or a certificate that is replaced reaches Fluent Bit too."""
-        while not self._stopping.wait(_FOLLOW_SECONDS):
+        # Each attempt reloads it: one that takes its time must not be hurried from one reload into the next.
+        backoff, delay = Backoff(first=2 * _FOLLOW_SECONDS, most=_COMPLAIN_SECONDS), _FOLLOW_SECONDS
+        while not self._stopping.wait(delay):
             try:
                 if self._node.open(starting=False):
                     self._opened.labels("done").inc()
             except SidecarError as error:
                 self._opened.labels("failed").inc()
-                log.warning("Fluent Bit goes on with what it had, next attempt in %.0f s: %s", _FOLLOW_SECONDS, error)
+                delay = backoff.failed()
+                log.warning("Fluent Bit goes on with what it had, next attempt in %.1f s: %s", delay, error)
+            else:
+                backoff.succeeded()
+                delay = _FOLLOW_SECONDS
 
     def _until_done(self, failure: str, attempt: Callable[[], None], results: Counter) -> None:
         backoff = Backoff()

@@ -41,7 +41,9 @@ class Parameters:
             if self._client is None:
                 self._client = client(self._session, "ssm")
             answer = self._client.get_parameters(Names=wanted, WithDecryption=True)
-        found = {parameter["Name"]: str(parameter["Value"]) for parameter in answer["Parameters"]}
+        # A proxy's answer may be JSON and yet lack all of this.
+        listed = answer.get("Parameters") or ()
+        found = {str(one.get("Name")): str(one["Value"]) for one in listed if one.get("Value") is not None}
         missing = [name for name in wanted if name not in found]
         if missing:
             raise SecretError(

@@ -4,6 +4,7 @@ The plugin gives addresses back as they are, so a new one in the secret is notic
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -144,9 +145,12 @@ def _digest(value: Any) -> str:
 def _without(error: OpenSearchError, secret: str) -> OpenSearchError:
     """The error without an address that the server may have repeated."""
     kind = type(error)
-    if not secret or secret not in error.what:
+    origin = "/".join(secret.split("/", 3)[:3])
+    # Also what is left of it where the message was cut. An address has no spaces.
+    what = re.sub(rf"{re.escape(origin)}\S*", "***", error.what, flags=re.IGNORECASE) if secret else error.what
+    if what == error.what:
         return error
-    safe = kind(error.what.replace(secret, "***"), hint=error.hint)
+    safe = kind(what, hint=error.hint)
     if isinstance(safe, RefusedError) and isinstance(error, RefusedError):
         safe.status = error.status
     return safe

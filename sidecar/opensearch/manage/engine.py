@@ -1,13 +1,14 @@
 """Plans and carries out: for each kind, in its order, what is wanted against what is there. It knows no kind."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sidecar.errors import OpenSearchError
+from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 from sidecar.opensearch.manage.backup import Backup
 from sidecar.opensearch.manage.change import Action, Change, Outcome
 from sidecar.opensearch.manage.diff import difference
-from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
+from sidecar.opensearch.manage.kind import Item, Json, Kind, Present, Result
 from sidecar.opensearch.manage.server import Server
 
 _FOREIGN = (
@@ -44,8 +45,7 @@ def plan_removal(kinds: Sequence[Kind], server: Server, *, leftovers: bool = Fal
 def carry_out(planned: Iterable[Planned], backup: Backup) -> Iterator[Outcome]:
     """Do what is planned, and tell of each change once it is done, or has failed. Safe to repeat at any point.
 
-    Raises:
-        OpenSearchError: What is to be overwritten can't be backed up.
+    What can't be backed up is not overwritten.
     """
     for kind in planned:
         yield from _carry_out(kind, backup)
@@ -59,12 +59,13 @@ def changes(planned: Iterable[Planned]) -> Iterator[Change]:
 
 def _plan_kind(kind: Kind, server: Server) -> Planned:
     try:
-        if reason := kind.unsupported(server):
-            return Planned(kind, [Change(kind.title, "", Action.UNSUPPORTED, reason=reason)])
-        present = kind.present()
+        with _understood(kind):
+            if reason := kind.unsupported(server):
+                return Planned(kind, [Change(kind.title, "", Action.UNSUPPORTED, reason=reason)])
+            present = kind.present()
+            found = [_decide(kind, name, body, present.get(name)) for name, body in kind.wanted.items()]
     except OpenSearchError as error:
         return Planned(kind, [Change(kind.title, "", Action.REFUSED, reason=str(error))])
-    found = [_decide(kind, name, body, present.get(name)) for name, body in kind.wanted.items()]
     found += [Change(kind.title, name, Action.LEFTOVER) for name in _leftovers(kind, present)]
     return Planned(kind, found, present)
 
@@ -98,14 +99,15 @@ def _decide(kind: Kind, name: str, body: Json, before: Present | None) -> Change
 
 def _plan_removal(kind: Kind, server: Server, *, leftovers: bool) -> Planned:
     try:
-        present = {} if kind.unsupported(server) else kind.present()
+        with _understood(kind):
+            present = {} if kind.unsupported(server) else kind.present()
+            named = [name for name in kind.wanted if name in present and present[name].ours]
+            found = [
+                Change(kind.title, name, Action.DELETE, effect=kind.loss(name, present[name]))
+                for name in (_leftovers(kind, present) if leftovers else named)
+            ]
     except OpenSearchError as error:
         return Planned(kind, [Change(kind.title, "", Action.REFUSED, reason=str(error))])
-    named = [name for name in kind.wanted if name in present and present[name].ours]
-    found = [
-        Change(kind.title, name, Action.DELETE, effect=kind.loss(name, present[name]))
-        for name in (_leftovers(kind, present) if leftovers else named)
-    ]
     return Planned(kind, found, present)
 
 
@@ -115,9 +117,12 @@ def _carry_out(planned: Planned, backup: Backup) -> Iterator[Outcome]:
     for change in planned.changes:
         before = planned.present.get(change.name)
         if change.action in {Action.CREATE, Action.UPDATE}:
-            due[change.name] = change
-            if before and before.edited is not False:
-                saved[change.name] = backup.keep(kind.title, change.name, kind.kept(before))
+            try:
+                if before and before.edited is not False:
+                    saved[change.name] = backup.keep(kind.title, change.name, kind.kept(before))
+                due[change.name] = change
+            except OpenSearchError as error:
+                yield Outcome(change, str(error))
         elif change.action is Action.DELETE:
             assert before is not None
             yield _delete(kind, change, before)
@@ -126,14 +131,43 @@ def _carry_out(planned: Planned, backup: Backup) -> Iterator[Outcome]:
         else:
             yield Outcome(change)
     items = [Item(name, kind.wanted[name], planned.present.get(name)) for name in due]
-    for result in kind.put_all(items) if items else ():
-        error = str(result.error) if result.error else ""
-        yield Outcome(due[result.name], error, result.note, saved.get(result.name, ""))
+    for result in _put_all(kind, items) if items else ():
+        failure = str(result.error) if result.error else ""
+        yield Outcome(due[result.name], failure, result.note, saved.get(result.name, ""))
+
+
+def _put_all(kind: Kind, items: Sequence[Item]) -> Iterator[Result]:
+    left = [item.name for item in items]
+    try:
+        with _understood(kind):
+            for result in kind.put_all(items):
+                left.remove(result.name)
+                yield result
+    except OpenSearchError as error:
+        for name in left:
+            yield Result(name, error)
+
+
+@contextmanager
+def _understood(kind: Kind) -> Iterator[None]:
+    """What a server, or a proxy before it, answers in a form that nobody foresaw costs one kind, not all that runs.
+
+    Raises:
+        OpenSearchUnavailable: Of such an answer. What is in it isn't repeated: it could be secret.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise OpenSearchUnavailable(
+            f"{kind.title}: what the server answers can't be understood ({type(error).__name__})",
+            hint="is a proxy in between? If not, please report it, with the version of the server",
+        ) from error
 
 
 def _delete(kind: Kind, change: Change, before: Present) -> Outcome:
     try:
-        kind.delete(change.name, before)
+        with _understood(kind):
+            kind.delete(change.name, before)
     except OpenSearchError as error:
         return Outcome(change, str(error))
     return Outcome(change)
@@ -141,6 +175,7 @@ def _delete(kind: Kind, change: Change, before: Present) -> Outcome:
 
 def _nudge(kind: Kind, change: Change) -> Outcome:
     try:
-        return Outcome(change, note=kind.nudge(change.name))
+        with _understood(kind):
+            return Outcome(change, note=kind.nudge(change.name))
     except OpenSearchError as error:
         return Outcome(change, str(error))

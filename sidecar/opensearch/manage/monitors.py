@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sidecar.config import Config
-from sidecar.errors import OpenSearchUnavailable
+from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 from sidecar.opensearch.client import Client, RefusedError
 from sidecar.opensearch.manage.alike import alike
 from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
@@ -78,7 +78,9 @@ class Monitors(Kind):
         return ""
 
     def delete(self, name: str, before: Present) -> None:
-        """Delete one."""
+        """Delete one; of several with one name none, for somebody else may have made it."""
+        if problem := self.obstacle(name):
+            raise OpenSearchError(f"monitor {name}: {problem}")
         try:
             self._client.request("DELETE", f"{_PATH}/{quote(before.handle.id, safe='')}")
         except RefusedError as error:

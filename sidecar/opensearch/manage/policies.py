@@ -120,12 +120,12 @@ class Policies(Kind):
         return self._told(name, version, behind, renew(self._client, name, behind))
 
     def loss(self, name: str, before: Present) -> str:
-        having = [one.index for one in self._indices.get(name, ()) if one.policy == name]
+        having = self._having(name)
         return f"{count(having)} lose{s(having)} it, and {are(having)} kept for ever." if having else ""
 
     def delete(self, name: str, before: Present) -> None:
         # Else they would go on by their copy of it, and be deleted one day.
-        having = [one.index for one in self._indices.get(name, ()) if one.policy == name]
+        having = self._having(name)
         if having and (failed := detach(self._client, having)):
             raise OpenSearchError(f"policy {name}: indices still have it: {'; '.join(failed[:_NAMED])}")
         try:
@@ -194,6 +194,14 @@ class Policies(Kind):
     def _template(self, name: str) -> Json:
         found: Json = self._wanted[name]["policy"]["ism_template"][0]
         return found
+
+    def _having(self, name: str) -> list[str]:
+        """The indices that have a policy; a leftover's, by the patterns that it has on the server."""
+        found: Iterable[Managed] = self._indices.get(name, ())
+        if name not in self._wanted:
+            templates = listed(self._others[name].get("ism_template"))
+            found = explain(self._client, [pattern for one in templates for pattern in one["index_patterns"]])
+        return [one.index for one in found if one.policy == name]
 
     def _patterns(self) -> Iterable[str]:
         return (pattern for name in self._wanted for pattern in self._template(name)["index_patterns"])

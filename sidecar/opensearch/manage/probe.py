@@ -1,5 +1,6 @@
 """Asks a server what it is, before anything is put there; refuses what can't work, with the reason."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ _SERVERLESS = (
 )
 _COMPATIBLE = "7.10.2"
 """What a domain in compatibility mode says instead of its version."""
+_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})+(-|\Z)")
 _MAPPINGS = (
     ((2, 12), "log lines as match_only_text, a third of the space of text"),
     ((2, 15), "labels, annotations and JSON as flat_object, which can be searched"),
@@ -72,11 +74,12 @@ def _number(client: Client, version: str) -> tuple[str, list[str]]:
             hint=f"{_SERVERLESS}; use a domain, and check the path of opensearch.url",
         ) from error
     told: Any = root.get("version") if isinstance(root, Mapping) else None
-    if not isinstance(told, Mapping) or not isinstance(told.get("number"), str):
+    number = told.get("number") if isinstance(told, Mapping) else None
+    if not (isinstance(number, str) and _VERSION.match(number)):
         raise OpenSearchError(
             f"{client.url} answers, but not as OpenSearch does", hint="is opensearch.url the address of another thing?"
         )
-    number, tagline = told["number"], str(root.get("tagline", ""))
+    tagline = str(root.get("tagline", ""))
     if told.get("distribution") != "opensearch" and "OpenSearch" not in tagline:
         raise OpenSearchError(
             f"{client.url} is Elasticsearch {number}, not OpenSearch",

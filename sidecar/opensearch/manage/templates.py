@@ -69,7 +69,12 @@ class _TemplateKind(Kind):
         return _canonical(body)
 
     def put(self, item: Item) -> str:
-        self._client.request("PUT", self._path(item.name), item.body)
+        answer = self._client.request("PUT", self._path(item.name), item.body)
+        if not (isinstance(answer, Mapping) and answer.get("acknowledged") is True):
+            raise OpenSearchUnavailable(
+                f"OpenSearch at {self._client.url}: did not confirm that it took the {self.title} {item.name}",
+                hint="apply again; is a proxy in between?",
+            )
         return ""
 
     def delete(self, name: str, before: Present) -> None:
@@ -130,6 +135,12 @@ class IndexTemplates(_TemplateKind):
 
     def effect(self, name: str, before: Present | None) -> str:
         return "Indices that exist stay as they are." if before else ""
+
+    def loss(self, name: str, before: Present) -> str:
+        return (
+            "Indices that exist stay as they are. One that is made while something still ships has its fields guessed "
+            "from its documents: stop what ships first."
+        )
 
     def obstacle(self, name: str) -> str:
         for other, body in self._rivals(name):

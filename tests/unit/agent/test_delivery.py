@@ -260,6 +260,26 @@ def test_what_changes_later_reaches_fluent_bit_and_a_failure_ends_nothing(
     assert "Fluent Bit goes on with what it had" in caplog.text
 
 
+def test_a_fluent_bit_that_does_not_reload_is_asked_less_and_less_often(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(delivery_module, "_FOLLOW_SECONDS", 0.01)
+    shipping = make(None)
+    monkeypatch.setattr(delivery_module, "Backoff", lambda **_more: Backoff(first=0.01, most=10.0))
+    shipping.node.failures = [SidecarError("it does not reload")] * 4
+    waits: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        return len(waits) > 6
+
+    monkeypatch.setattr(shipping.stopping, "wait", wait)
+    shipping.delivery._follow()
+    assert waits[0] == waits[5] == waits[6] == 0.01
+    assert 0.04 <= waits[4] <= 0.08, "the fourth failure's"
+    assert caplog.text.count("next attempt in") == 4
+
+
 # --- trouble
 
 

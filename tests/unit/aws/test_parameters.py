@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.aws import Parameters, Signer
 from sidecar.errors import AwsError, SecretError
-from tests.support.fakes.server import Exchange, Script, Scripted
+from tests.support.fakes.server import Exchange, Script, Scripted, says
 from tests.support.markers import secret
 
 VALUES = {"/eksworkshop/a-b/opensearch/user": "admin", "/eksworkshop/a-b/opensearch/password": secret("ssm")}
@@ -75,6 +75,13 @@ def test_parameters_that_are_missing_are_named(ssm: Any) -> None:
     wanted = "opensearch.auth.ssm: there is no parameter /eksworkshop/a-b/opensearch/host and none "
     assert caught.value.what == f"{wanted}/eksworkshop/a-b/opensearch/port in eu-west-1"
     assert "opensearch.auth.ssm.path" in caught.value.hint
+
+
+@pytest.mark.parametrize("body", [{}, {"Parameters": None}, {"Parameters": [{"Name": "x"}]}])
+def test_an_answer_without_parameters_is_told_as_such(ssm: Any, body: Any) -> None:
+    ssm(says(200, body))
+    with pytest.raises(SecretError, match="there is no parameter /eksworkshop/a-b/opensearch/user and none"):
+        parameters().read()
 
 
 @pytest.mark.parametrize(("value", "what"), [("a\nb", "holds more than one line of text"), ("\n", "is empty")])

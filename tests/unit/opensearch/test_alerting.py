@@ -160,6 +160,21 @@ def test_a_refusal_that_repeats_the_address_is_told_without_it(server: FakeAlert
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_refusal_that_was_cut_within_the_address_shows_no_part_of_it(
+    server: FakeAlerting, client: Client, cut: int
+) -> None:
+    kind = Channels(pipeline(), client)
+    reason = f"{'x' * (300 - len('x: ') - len('https://a') - cut)} {SECRET}{'y' * 300}"
+    server.alerting.script = [says(400, {"error": {"type": "x", "reason": reason}})]
+
+    with pytest.raises(RefusedError) as caught:
+        kind.put(Item(SLACK, kind.wanted[SLACK]))
+
+    secret = SECRET.split("/", 3)[3]
+    assert not any(secret[at : at + 5] in str(caught.value) for at in range(len(secret) - 4))
+
+
 def test_a_channel_is_deleted_once(server: FakeAlerting, client: Client) -> None:
     kind = Channels(pipeline(), client)
     put(kind)
@@ -238,6 +253,9 @@ def test_of_two_monitors_with_one_name_none_is_touched(server: FakeAlerting, cli
 
     assert kind.obstacle(WARNINGS).startswith("there are 2 monitors of this name; delete all but one: ")
     assert "of-a-user" in kind.obstacle(WARNINGS)
+    with pytest.raises(OpenSearchError, match="there are 2 monitors of this name"):
+        kind.delete(WARNINGS, kind.present()[WARNINGS])
+    assert len(server.alerting.named(WARNINGS)) == 2
     assert kind.obstacle("fluent-sidecar shop: the cluster sends nothing") == ""
 
 

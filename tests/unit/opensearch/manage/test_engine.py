@@ -1,7 +1,7 @@
 """The engine: one kind's failure keeps no other from its work, and nothing is overwritten that isn't kept."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from sidecar.opensearch.manage import Action, Item, Kind, Outcome, Present, Serv
 from sidecar.opensearch.manage.backup import Backup
 from sidecar.opensearch.manage.diff import difference
 from sidecar.opensearch.manage.engine import carry_out, changes, plan, plan_removal
-from sidecar.opensearch.manage.kind import Json
+from sidecar.opensearch.manage.kind import Json, Result
 
 SERVER = Server("2.19.4")
 
@@ -117,11 +117,50 @@ def test_what_is_overwritten_is_kept_unless_it_is_known_to_be_ours(
 
 def test_what_can_not_be_kept_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    things = Things({"a": {"v": 2}}, {"a": Present({"v": 1}, ours=True)})
-    with pytest.raises(OpenSearchError, match="can't be backed up before it is overwritten") as failed:
-        list(carry_out(plan([things], SERVER), Backup(tmp_path / "file")))
-    assert "--backup DIR" in failed.value.hint
+    things = Things({"a": {"v": 2}, "b": {}}, {"a": Present({"v": 1}, ours=True)})
+    done = apply(things, backup=Backup(tmp_path / "file"))
+    assert "can't be backed up before it is overwritten" in done["a"].error
+    assert "--backup DIR" in done["a"].error
     assert things.there["a"].body == {"v": 1}
+    assert done["b"].error == ""
+    assert things.tried == ["present", "b"], "what is new needs no backup"
+
+
+def test_names_that_make_the_same_file_are_kept_apart(backup: Backup) -> None:
+    bodies: dict[str, Json] = {"a/b": {"v": 1}, "a b": {"v": 2}, "a:b": {"v": "half a character: \ud83d"}}
+    things = Things(
+        {name: {"v": 3} for name in bodies}, {name: Present(body, ours=True) for name, body in bodies.items()}
+    )
+    done = apply(things, backup=backup)
+    assert [Path(done[name].backup).name for name in bodies] == ["a_b.json", "a_b~2.json", "a_b~3.json"]
+    for name, body in bodies.items():
+        text = Path(done[name].backup).read_bytes().decode("utf-8", "surrogatepass")
+        assert json.loads(text) == body
+
+
+def test_what_fails_in_the_middle_of_many_is_told_of_each(backup: Backup) -> None:
+    class Bulk(Things):
+        def put_all(self, items: Sequence[Item]) -> Iterator[Result]:
+            yield Result(items[0].name)
+            raise OpenSearchUnavailable("away")
+
+    done = apply(Bulk({name: {} for name in "abc"}), backup=backup)
+    assert {name: one.error for name, one in done.items()} == {"a": "", "b": "away", "c": "away"}
+
+
+@pytest.mark.parametrize("where", ["present", "b"])
+def test_an_answer_that_nobody_foresaw_costs_one_kind(backup: Backup, where: str) -> None:
+    class Odd(Things):
+        def _try(self, name: str) -> None:
+            if name == where:
+                int("hooks.example/secret")
+
+    odd, others = Odd({name: {} for name in "abc"}), Things({"x": {}})
+    done = apply(odd, others, backup=backup)
+    told = done[""].change.reason if where == "present" else done["b"].error
+    assert told.startswith("thing: what the server answers can't be understood (ValueError)")
+    assert "secret" not in told
+    assert others.there.keys() == {"x"}
 
 
 def test_only_what_is_ours_is_deleted_last_kind_first(backup: Backup) -> None:

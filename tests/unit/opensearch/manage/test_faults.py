@@ -93,6 +93,14 @@ def test_an_error_page_of_a_proxy_is_quoted(managed: Managed) -> None:
     assert "is a proxy in between?" in change.reason
 
 
+@pytest.mark.parametrize("body", [b"", {"acknowledged": False}, True, []])
+def test_what_the_server_does_not_confirm_is_not_done(managed: Managed, body: Any) -> None:
+    answers(managed, "PUT", f"/_component_template/{COMPONENT}", 200, body)
+    done = managed.apply()
+    assert "did not confirm that it took the component template" in done["component template", COMPONENT].error
+    assert "apply again" in done["component template", COMPONENT].error
+
+
 def test_a_server_that_does_not_answer_is_said_so_and_the_next_attempt_does_the_rest(
     managed: Managed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,6 +199,24 @@ def test_a_policy_of_somebody_else_with_our_name_is_left_alone(managed: Managed)
     assert json.dumps(managed.server.ism.policies[LOGS]) == before
 
 
+def test_a_leftover_lets_go_of_its_indices_before_it_is_deleted(managed: Managed) -> None:
+    managed.load("logs: {index: earlier}\n")
+    managed.apply()
+    ism = managed.server.ism
+    ism.create_index("earlier-2026.11.20")
+    ism.create_index("eks-kubernetes-events-2026.11.20")
+    ism.run()
+    managed.load()
+    managed.apply()
+    done = managed.remove(leftovers=True)["policy", "fluent-sidecar-earlier"]
+    assert done.error == ""
+    assert done.change.effect == "the index earlier-2026.11.20 loses it, and is kept for ever."
+    assert "fluent-sidecar-earlier" not in ism.policies
+    # By a copy of it, which it would keep, it would be deleted one day.
+    assert ism.indices["earlier-2026.11.20"].policy == ""
+    assert ism.indices["eks-kubernetes-events-2026.11.20"].policy
+
+
 def test_one_who_changed_it_a_moment_ago_is_not_overwritten(managed: Managed) -> None:
     managed.apply()
     managed.load(SHORTER)

@@ -61,6 +61,8 @@ def test_behind_amazons_proxy_an_empty_list_says_nothing(managed: Managed, monke
         ),
         ({"version": {"distribution": "opensearch", "number": "2.9.0"}}, "is 2.9.0, and the oldest that works is 2.11"),
         ({"version": "x"}, "answers, but not as OpenSearch does"),
+        ({"version": {"distribution": "opensearch", "number": "x"}}, "answers, but not as OpenSearch does"),
+        ({"version": {"distribution": "opensearch", "number": "3"}}, "answers, but not as OpenSearch does"),
         ({}, "answers, but not as OpenSearch does"),
         ([], "answers, but not as OpenSearch does"),
     ],
