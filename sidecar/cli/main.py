@@ -51,7 +51,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
 @click.version_option(__version__, "-V", "--version", prog_name="sidecar")
 def cli() -> None:
-    """Kubernetes events in OpenSearch, exactly once, beside Fluent Bit.
+    """Kubernetes events and pod logs in OpenSearch, each exactly once.
 
     One file, pipeline.yaml, says everything; the smallest has three lines:
 
@@ -141,7 +141,7 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-@cli.command("render-config", short_help="Write the Fluent Bit configuration and the index templates.")
+@cli.command("render-config", short_help="Write all that pipeline.yaml means, as files.")
 @config_option
 @click.option("-o", "--output", metavar="DIR", help="Write all files below this folder.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if DIR is not what the YAML says.")
@@ -153,7 +153,7 @@ def schema() -> None:
 def render_config(
     config_file: str, output: str | None, name: str | None, other: str | None, *, check: bool, verify: bool
 ) -> None:
-    """Write what pipeline.yaml means: the Fluent Bit configuration and the index templates.
+    """Write what pipeline.yaml means: Fluent Bit's configuration, templates, policies, roles, alerts and dashboards.
 
     The same file gives the same bytes. Neither Kubernetes nor OpenSearch is asked.
 

@@ -45,7 +45,9 @@ class Scene(NamedTuple):
 
 @pytest.fixture(scope="module")
 def scene(secure_opensearch: SecureOpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    server, folder, name = secure_opensearch, tmp_path_factory.mktemp("roles"), unique_name("roles")
+    server, name = secure_opensearch, unique_name("roles")
+    folder = tmp_path_factory.mktemp("roles") / "secrets"
+    folder.mkdir()
 
     def load(user: str, password: str) -> Config:
         for file, text in (("user", user), ("password", password)):
@@ -61,7 +63,7 @@ def scene(secure_opensearch: SecureOpenSearch, tmp_path_factory: pytest.TempPath
     admin = connect(load(server.user, server.password))
     config = load(server.user, server.password)
     roles = [kind for kind in later_kinds(config, admin) if isinstance(kind, Roles)]
-    outcomes = list(carry_out(plan(roles, probe(admin, "2.19")), Backup(folder / "backup")))
+    outcomes = list(carry_out(plan(roles, probe(admin, "2.19")), Backup(folder.parent / "backup")))
     assert {outcome.error for outcome in outcomes} == {""}
     assert {change.action for change in changes(plan(roles, probe(admin, "2.19")))} <= {
         Action.UNCHANGED,
@@ -87,6 +89,8 @@ def prepared(scene: Scene) -> Scene:
     assert any(outcome.change.action is Action.CREATE for outcome in outcomes)
     planned = plan(first_kinds(scene.config, scene.manager), probe(scene.manager, "2.19"))
     assert not [change for change in changes(planned) if change.action.changes or change.action is Action.REFUSED]
+    first = [Document(index, "first", b"{}") for index in indices(scene.config)]
+    assert {outcome.verdict for outcome in Documents(scene.writer).create(first)} == {Verdict.STORED}
     return scene
 
 

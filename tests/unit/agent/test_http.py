@@ -65,12 +65,14 @@ def test_it_only_answers_questions() -> None:
 
 
 def test_it_listens_at_the_address_alone_and_ends() -> None:
-    with server("127.0.0.2") as status:
-        assert get(status.port, "/livez", host="127.0.0.2")[0] == 200
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and doesn't listen: nobody else does at that port
+        with server("127.0.0.2", held.getsockname()[1]) as status:
+            assert get(status.port, "/livez", host="127.0.0.2")[0] == 200
+            with pytest.raises(OSError, match="refused"):
+                socket.create_connection(("127.0.0.1", status.port), timeout=1)
         with pytest.raises(OSError, match="refused"):
-            socket.create_connection(("127.0.0.1", status.port), timeout=1)
-    with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.2", status.port), timeout=1)
+            socket.create_connection(("127.0.0.2", status.port), timeout=1)
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
