@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from click.testing import CliRunner
 
 from sidecar.cli.main import cli
 from sidecar.opensearch import Client
-from sidecar.opensearch.client import RefusedError
 from tests.support.events import create_events
 from tests.support.pipeline import Pipeline
 from tests.support.process import Process
@@ -99,12 +97,8 @@ def test_clusters_that_share_indices_take_nothing_from_each_other(
         gone = changed(sidecar("apply", "-c", tmp_path / "a", "--delete", "--yes"))
         assert {gone[one] for one in mine} == {"release"}
         assert sidecar("plan", "-c", tmp_path / "b")["empty"]
-        gone = changed(sidecar("apply", "-c", tmp_path / "b", "--delete", "--yes"))
-        assert {gone[one] for one in mine} == {"delete"}
-        assert client.request("GET", f"/_index_template/fluent-sidecar-{name}*")["index_templates"] == []
     finally:
-        with suppress(RefusedError):  # none is left
-            client.request("DELETE", f"/_index_template/fluent-sidecar-{name}*")
+        client.request("DELETE", f"/_index_template/fluent-sidecar-{name}*")
 
 
 @pytest.mark.parametrize("manage", [True, False], ids=["the leader applies", "apply is another's"])

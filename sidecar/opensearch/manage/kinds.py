@@ -24,7 +24,7 @@ def first_kinds(config: Config, client: Client) -> Sequence[Kind]:
     wanted = templates(config)
     indices = IndexTemplates(client, wanted, config.cluster)
     return [
-        ComponentTemplates(client, wanted, config, indices.neighbours),
+        ComponentTemplates(client, wanted, config, indices.composed_of),
         # A policy has the name of the template that makes its indices.
         Policies(client, policies(config), indices.users),
         indices,

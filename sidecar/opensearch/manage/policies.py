@@ -1,6 +1,6 @@
 """Retention: policies of the index-management plugin, and that the indices that exist have them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
 from sidecar.opensearch.manage.managed import Managed, attach, detach, explain, renew
 from sidecar.opensearch.manage.policyform import canonical, listed, ours, priority
 from sidecar.opensearch.manage.server import Feature, Server
-from sidecar.opensearch.manage.sharing import told
+from sidecar.opensearch.manage.sharing import Users, told
 from sidecar.opensearch.manage.wording import are, count, exist, have, s
 
 _POLICIES = "/_plugins/_ism/policies"
@@ -26,9 +26,7 @@ class Policies(Kind):
 
     title = "policy"
 
-    def __init__(
-        self, client: Client, wanted: Mapping[str, Json], users: Callable[[str], frozenset[str]] = lambda _: frozenset()
-    ) -> None:
+    def __init__(self, client: Client, wanted: Mapping[str, Json], users: Users) -> None:
         self._client = client
         self._wanted = wanted
         self._users = users

@@ -1,7 +1,8 @@
 """Several clusters in one OpenSearch: what one gives up, another may still need.
 
-Each cluster that uses an index template is named in its `_meta.clusters`. Nothing else can carry such a mark, so what
-has none goes by the templates: a policy by that of its indices, all the rest by whether there is any other cluster.
+Each cluster that uses an index template is named in its `_meta.clusters`. Nothing else can carry such a mark, and goes
+by the templates: a component by those that are composed of it, a policy by that of its indices, dashboards by whether
+there is any other cluster.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +11,8 @@ from typing import Any
 Json = dict[str, Any]
 Neighbours = Callable[[], frozenset[str]]
 """The other clusters that have an index template in this OpenSearch; asks it, once."""
+Users = Callable[[str], frozenset[str]]
+"""What else needs an object of that name."""
 
 MARK = "fluent-sidecar"
 _CLUSTERS = "clusters"

@@ -9,7 +9,7 @@ from sidecar.config.globs import overlap
 from sidecar.errors import OpenSearchUnavailable
 from sidecar.opensearch.client import Client, RefusedError
 from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
-from sidecar.opensearch.manage.sharing import MARK, Neighbours, clusters, meta, ours, told, used_by
+from sidecar.opensearch.manage.sharing import MARK, Users, clusters, meta, ours, told, used_by
 from sidecar.opensearch.manage.templateform import canonical, content, priority
 from sidecar.render.indices import families, index_pattern
 from sidecar.render.templates import Templates
@@ -99,10 +99,10 @@ class ComponentTemplates(_TemplateKind):
 
     title, key = "component template", "component_template"
 
-    def __init__(self, client: Client, templates: Templates, config: Config, neighbours: Neighbours) -> None:
+    def __init__(self, client: Client, templates: Templates, config: Config, users: Users) -> None:
         super().__init__(client, templates.components)
         self._rotations = _rotations(templates, config)
-        self._neighbours = neighbours
+        self._users = users
 
     def present(self) -> Mapping[str, Present]:
         there = _read(self._client, self.key, _NAMES)
@@ -115,7 +115,7 @@ class ComponentTemplates(_TemplateKind):
         return f"Indices that exist stay as they are. The change holds for new ones{f' - {when}' if when else ''}."
 
     def needed(self, name: str, before: Present) -> str:
-        return told(self._neighbours())
+        return told(self._users(name))
 
 
 class IndexTemplates(_TemplateKind):
@@ -149,6 +149,14 @@ class IndexTemplates(_TemplateKind):
         if name in self._wanted and not clusters(self._wanted[name]):
             return self.neighbours()  # each that is here
         return clusters(self._all().get(name, {})) - {self._cluster}
+
+    def composed_of(self, component: str) -> frozenset[str]:
+        """The index templates that stay when this cluster goes, and are composed of a component."""
+        return frozenset(
+            name
+            for name, body in self._all().items()
+            if component in body.get("composed_of", ()) and (name not in self._wanted or self.users(name))
+        )
 
     def needed(self, name: str, before: Present) -> str:
         return told(self.users(name))

@@ -81,6 +81,15 @@ def test_what_an_earlier_file_named_is_a_leftover_though_there_are_others(shared
     assert OWN not in shared.server.templates
 
 
+def test_a_component_of_which_somebody_made_a_template_of_his_own_stays(managed: Managed) -> None:
+    managed.apply()
+    mine = {"index_patterns": ["mine-*"], "composed_of": ["fluent-sidecar-component-settings"]}
+    managed.server.templates["mine"] = mine
+    outcomes = managed.remove()
+    assert list(managed.server.components) == ["fluent-sidecar-component-settings"]
+    assert outcomes["component template", "fluent-sidecar-component-settings"].change.effect == "it stays, for mine"
+
+
 def test_an_older_versions_template_is_taken_over(managed: Managed) -> None:
     managed.apply()
     del managed.server.templates[EVENTS]["_meta"]["clusters"]
