@@ -115,7 +115,8 @@ class Channels(Kind):
     def _entries(self) -> Iterator[Json]:
         at = 0
         while True:
-            params = {"from_index": at, "max_items": _PAGE, "sort_field": "config_id"}
+            # By what never changes, so that no page misses one; the plugin sorts by no id.
+            params = {"from_index": at, "max_items": _PAGE, "sort_field": "created_time_ms"}
             answer = self._client.request("GET", _PATH, params=params)
             entries = answer.get("config_list") if isinstance(answer, dict) else None
             if not isinstance(entries, list):
