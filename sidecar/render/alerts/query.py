@@ -16,6 +16,8 @@ from sidecar.render.indices import IndexFamily, index_pattern
 Json = dict[str, Any]
 
 MOST_BUCKETS = 1000
+_LONGEST = 300
+"""Characters of a text in a message that may have fifty of them."""
 PERIOD_END = "{{period_end}}"
 """What the alerting plugin replaces by the milliseconds at which the monitor runs."""
 
@@ -112,6 +114,21 @@ def most_frequent(field: str, count: int) -> Json:
 def newest_document(*wanted: str) -> Json:
     """These fields of the newest document."""
     return {"top_hits": {"from": 0, "size": 1, "_source": _only(wanted), "sort": _newest_first()}}
+
+
+def shortened_document(cut: str, *wanted: str) -> Json:
+    """These fields of the newest document, and the beginning of a long text, as a field of its name.
+
+    A stack trace is one line of a log, and several channels refuse a message of some thousand characters.
+    """
+    half = f"Character.isHighSurrogate(text.charAt({_LONGEST - 1}))"
+    source = (
+        f"def text = params._source.{cut}; if (text == null || text.length() <= {_LONGEST}) {{ return text }} "
+        f"return text.substring(0, {half} ? {_LONGEST - 1} : {_LONGEST}) + '...'"
+    )
+    found = newest_document(*wanted)
+    found["top_hits"]["script_fields"] = {cut: {"script": script(source), "ignore_failure": False}}
+    return found
 
 
 def groups(sources: Sequence[Json], parts: Json, *, paths: Mapping[str, str], condition: str, order: str) -> Json:
