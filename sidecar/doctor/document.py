@@ -1,12 +1,10 @@
 """A document in an index of each family: written, found, and taken away again.
 
 It goes to an index of its own, `<index>-doctor`, which has the family's template and policy; its cluster is `DOCTOR`,
-which no dashboard and no alert of yours shows. Who may not delete it leaves it to the policy; the next time it is there
-already, so there is never more than one. In a family with a single index (`rotate: never`) it has no other place: there
-it is written only by who may delete it.
+and its time 1970, which no dashboard and no alert shows. Who may not delete it leaves it to the policy; the next time
+it is there already, so there is never more than one. In a family with a single index (`rotate: never`) it has no other
+place: there it is written only by who may delete it.
 """
-
-from datetime import UTC, datetime
 
 import orjson
 
@@ -19,7 +17,8 @@ from sidecar.render.indices import IndexFamily
 
 DOCTOR = "fluent-sidecar-doctor"
 _KEY = "fluent-sidecar-doctor"
-_FORBIDDEN, _NOT_FOUND = 403, 404
+_LONG_AGO = "1970-01-01T00:00:00.000Z"
+_FORBIDDEN, _NOT_FOUND, _CONFLICT = 403, 404, 409
 _ROLE = "render-config writes the least role that a writer needs to opensearch/roles/"
 
 
@@ -57,7 +56,8 @@ def try_document(client: Client, family: IndexFamily, *, mapped: bool) -> Findin
             return ok(name, f"{index}: written, found, deleted")
     except OpenSearchError as error:
         return warn(name, f"{index}: written, found, not deleted: {error.what}", f"delete it yourself: DELETE {path}")
-    return ok(name, f"{index}: written, found; this user may not delete it, so that is left to retention")
+    written = "there from an earlier time" if outcome.status == _CONFLICT else "written"
+    return ok(name, f"{index}: {written}, found; this user may not delete it, so that is left to retention")
 
 
 def _deleted(client: Client, path: str) -> bool:
@@ -95,7 +95,7 @@ def refusal(name: str, index: str, outcome: Outcome) -> Finding:
 
 def _content(index: str) -> dict[str, str]:
     return {
-        fields.TIMESTAMP: datetime.now(UTC).isoformat(timespec="milliseconds"),
+        fields.TIMESTAMP: _LONG_AGO,
         fields.ID: _KEY,
         fields.INDEX: index,
         fields.CLUSTER: DOCTOR,

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from sidecar.config import Config
+from sidecar.doctor.configuration import ELSEWHERE, managers_secret_lacks
 from sidecar.doctor.document import doctor_index
 from sidecar.doctor.finding import Finding, State, fail, failed, ok, skip, warn
 from sidecar.doctor.link import RIGHTS, Link
@@ -32,6 +33,9 @@ _MOST = 100
 """Families that are looked at: of a thousand routes the first hundred stand for all."""
 _FORBIDDEN = 403
 _AWAY = "is dashboards.url right, and may this host talk to it?"
+_PATIENCE = 30.0
+"""Seconds for one kind, or for all new indices: some requests each, to a server that was found to answer."""
+_SLOW = "the server is slow: see health"
 _APPLY = "sidecar plan shows what differs, sidecar apply puts it in place"
 
 
@@ -49,8 +53,8 @@ def _checks(link: Link) -> list[Check]:
         if not isinstance(kind, SavedObjects)  # see `dashboards_area`
     ]
     return [
-        *(Check(plural(kind.title), partial(_kind, link, kind)) for kind in kinds),
-        Check(_NEW, partial(_simulated, link, wanted)),
+        *(Check(plural(kind.title), partial(_kind, link, kind), slow=_SLOW, seconds=_PATIENCE) for kind in kinds),
+        Check(_NEW, partial(_simulated, link, wanted), slow=_SLOW, seconds=_PATIENCE),
     ]
 
 
@@ -63,6 +67,8 @@ def _dashboards(config: Config) -> list[Finding]:
     if config.dashboards.url is None:
         text = "dashboards.url is not set: they are rendered, and imported nowhere"
         return [skip("saved objects", text, "set it, or import dashboards/opensearch-dashboards.ndjson yourself")]
+    if lacking := managers_secret_lacks(config):
+        return [skip("saved objects", lacking, ELSEWHERE)]
     return _planned(SavedObjects(config), Server(config.opensearch.version))
 
 

@@ -78,6 +78,9 @@ def metrics_verdicts(found: Mapping[str, float]) -> Iterator[Finding]:
         yield fail(
             "watch", f"the watch has shown nothing for {position:.0f} s", "is the API server overloaded? " + _LOG
         )
+    if lacking := found.get("sidecar_apply_missing", 0.0):
+        hint = f"{_LOG}; what is below In place too"
+        yield Finding("in place", State.WARN, f"it could not put {lacking:.0f} objects in place in OpenSearch", hint)
     for name, metric, text, hint in _LOSSES:
         if count := found.get(metric, 0.0):
             yield Finding(name, State.WARN, f"{count:.0f} {text}, since it started", hint)
