@@ -22,7 +22,7 @@ from sidecar.render.indices import IndexFamily, families, index_pattern
 TITLE = "OpenSearch"
 _SLOW = "it takes connections and doesn't answer: is it overloaded, or is another thing at that port?"
 _FORBIDDEN, _NOT_FOUND = 403, 404
-RIGHTS = "this user may not ask; with a manager's credentials it can be told"
+RIGHTS = "this user may not ask, and need not; with an administrator's credentials it can be told"
 
 
 class Link:
