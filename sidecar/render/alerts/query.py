@@ -154,10 +154,11 @@ def groups(sources: Sequence[Json], parts: Json, *, paths: Mapping[str, str], co
 def pattern(family: IndexFamily | Family) -> str:
     """A pattern with a `*`, also where a family has one index, which need not be there yet.
 
-    Others may begin like that one; what an alert asks for is in its own documents only.
+    The `*` is within that index's name, where hardly any other name fits. `NAME*` would be `NAME-of-somebody` too, and
+    who may not read all that a pattern matches may read nothing.
     """
     found = index_pattern(family)
-    return found if "*" in found else f"{found}*"
+    return found if "*" in found else f"{found[:1]}*{found[1:]}"
 
 
 def _ago(time: timedelta) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -232,6 +233,17 @@ def test_a_message_tells_of_a_failure_without_a_look_into_it(alert: Alert) -> No
     assert len(sections) == 2
     assert not any("{{" in section for section in sections)
     assert told.count("{{^ctx.error}}") == 1
+
+
+def test_a_family_of_one_index_is_asked_for_by_a_pattern_that_no_other_fits() -> None:
+    """A name without a `*` is an error as long as there is no index of it."""
+    config = pipeline("events: {rotate: never}\nlogs: {rotate: never}")
+    asked = {alert.key: alert.indices for alert in alerts(config)}
+
+    assert asked["gaps"] == ["e*ks-kubernetes-events"]
+    assert asked["silence"] == ["e*ks-kubernetes-events", "e*ks-pod-logs"]
+    assert fnmatchcase("eks-pod-logs", "e*ks-pod-logs")
+    assert not fnmatchcase("eks-pod-logs-of-somebody", "e*ks-pod-logs")
 
 
 def test_errors_are_told_by_container_where_the_workload_is_not_known() -> None:
