@@ -175,6 +175,18 @@ def test_a_refusal_that_was_cut_within_the_address_shows_no_part_of_it(
     assert not any(secret[at : at + 5] in str(caught.value) for at in range(len(secret) - 4))
 
 
+def test_half_a_list_of_channels_shows_no_address(server: FakeAlerting, client: Client) -> None:
+    half = f'{{"config_list": [{{"config": {{"slack": {{"url": "{SECRET}'.encode()
+    server.alerting.script = [says(200, half)]
+
+    with pytest.raises(OpenSearchError) as caught:
+        Channels(pipeline(), client).present()
+
+    assert caught.value.what.endswith("/_plugins/_notifications/configs is not JSON")
+    assert caught.value.__suppress_context__
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_channel_is_deleted_once(server: FakeAlerting, client: Client) -> None:
     kind = Channels(pipeline(), client)
     put(kind)
