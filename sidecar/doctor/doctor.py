@@ -67,4 +67,4 @@ def _tries(link: Link) -> list[Check]:
 
 
 def _try(link: Link, family: IndexFamily) -> Finding:
-    return try_document(link.client, family, mapped=family.index not in link.unmapped)
+    return try_document(link.client, family, mapped=family.index in link.mapped)

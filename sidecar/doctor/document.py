@@ -33,17 +33,16 @@ def try_document(client: Client, family: IndexFamily, *, mapped: bool) -> Findin
     Args:
         client: OpenSearch.
         family: Of the index.
-        mapped: Whether the index would get our mapping, as far as is known: another one must not be left behind.
+        mapped: Whether the index would get our mapping. Another one must not be left behind, which is a single index
+            even for who may delete the document.
 
     Raises:
         OpenSearchError: The server refused the whole request, or can't be reached.
     """
     name, index = family.index, doctor_index(family)
-    single = family.rotate == "never"
-    path = f"/{index}/_doc/{_KEY}" if single else f"/{index}"
-    if not _deleted(client, path) and (single or not mapped):
-        why = "it is a single index (rotate: never)" if single else "the index would get another mapping"
-        return skip(name, f"not tried: {why}, and this user may not delete what is written")
+    path = f"/{index}/_doc/{_KEY}" if family.rotate == "never" else f"/{index}"
+    if why := _unfit(client, path, single=family.rotate == "never", mapped=mapped):
+        return skip(name, f"not tried: {why}", "" if mapped else "see what is in place")
     document = Document(index, _KEY, orjson.dumps(_content(index)))
     [outcome] = Documents(client).create([document])
     if outcome.verdict is not Verdict.STORED:
@@ -58,6 +57,17 @@ def try_document(client: Client, family: IndexFamily, *, mapped: bool) -> Findin
         return warn(name, f"{index}: written, found, not deleted: {error.what}", f"delete it yourself: DELETE {path}")
     written = "there from an earlier time" if outcome.status == _CONFLICT else "written"
     return ok(name, f"{index}: {written}, found; this user may not delete it, so that is left to retention")
+
+
+def _unfit(client: Client, path: str, *, single: bool, mapped: bool) -> str:
+    """Why nothing is written, in words; empty where it can be. What is there from an earlier time is deleted."""
+    other = "the index would get another mapping, or that can't be told"
+    if single and not mapped:
+        return f"{other}, and it is a single one (rotate: never)"
+    if _deleted(client, path) or (mapped and not single):
+        return ""
+    why = "it is a single index (rotate: never)" if single else other
+    return f"{why}, and this user may not delete what is written"
 
 
 def _deleted(client: Client, path: str) -> bool:

@@ -82,8 +82,9 @@ def _planned(kind: Kind, server: Server, link: Link | None = None) -> list[Findi
     if [(change.name, change.action) for change in planned.changes] == [("", Action.REFUSED)]:
         return [_unknown(kind)]
     if link and kind.title == _INDEX_TEMPLATE:
-        missing = [change.name for change in planned.changes if change.action is Action.CREATE]
-        link.unmapped |= {name.removeprefix(_OURS) for name in missing}
+        lacking = {Action.CREATE, Action.REFUSED, Action.UNSUPPORTED}
+        there = [change.name for change in planned.changes if change.action not in lacking]
+        link.mapped = {name.removeprefix(_OURS) for name in there}
     return kind_verdict(kind.title, planned.changes, len(kind.wanted))
 
 
@@ -101,7 +102,7 @@ def _unknown(kind: Kind) -> Finding:
 
 def _simulated(link: Link, wanted: Templates) -> list[Finding]:
     """What an index of each family would be if it were made now; where templates are missing, that was said."""
-    known = [family for family in families(link.config) if family.index not in link.unmapped]
+    known = [family for family in families(link.config) if family.index in link.mapped]
     found: list[Finding] = []
     for family in known[:_MOST]:
         try:
@@ -111,7 +112,7 @@ def _simulated(link: Link, wanted: Templates) -> list[Finding]:
                 raise
             return [skip(_NEW, error.what, RIGHTS)]
         if problem := mapping_problem(family, family_mapping(wanted, family), answer):
-            link.unmapped.add(family.index)
+            link.mapped.discard(family.index)
             found.append(problem)
     if not found and known:
         found.append(ok(_NEW, f"they get our mapping: {_some([family.index for family in known])}"))

@@ -31,12 +31,12 @@ class Link:
     Attributes:
         config: pipeline.yaml.
         server: What it is, once that was found out.
-        unmapped: Index families of which a new index would get another mapping than ours, as far as that was found out.
+        mapped: Index families of which a new index would get our mapping, as far as that was found out.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.unmapped: set[str] = set()
+        self.mapped: set[str] = set()
         self.server: Server | None = None
         self._client: Client | None = None
 

@@ -203,8 +203,25 @@ def test_without_template_and_right_to_delete_nothing_is_written(server: FakeHea
     [found] = look(pipeline(server.url))["Documents"][EVENTS]
 
     assert found.state is State.SKIP
-    assert "the index would get another mapping, and this user may not delete" in found.text
+    assert "the index would get another mapping, or that can't be told, and this user may not delete" in found.text
     assert server.documents == {}
+
+
+@pytest.mark.parametrize("lacking", ["template", "answer"])
+def test_a_single_index_is_not_made_without_its_template(lacking: str) -> None:
+    """It would have another mapping for ever: who deletes the document leaves the index."""
+    rest = "events: {rotate: never}\n"
+    with FakeHealthy(pipeline("http://h", rest)) as other:
+        if lacking == "template":
+            del other.templates[f"fluent-sidecar-{EVENTS}"]
+        else:
+            other.answers["GET /_index_template/*"] = forbidden("indices:admin/index_template/get")
+            other.answers["GET /_index_template"] = forbidden("indices:admin/index_template/get")
+        [found] = look(pipeline(other.url, rest))["Documents"][EVENTS]
+
+    assert found.state is State.SKIP
+    assert found.text.startswith("not tried: the index would get another mapping, or that can't be told, and it is a ")
+    assert not [one for one in other.requests if one.path == "/_bulk" and EVENTS.encode() in one.body]
 
 
 def test_an_old_template_that_says_another_thing(server: FakeHealthy) -> None:
