@@ -6,6 +6,8 @@ it is there already, so there is never more than one. In a family with a single 
 place: there it is written only by who may delete it.
 """
 
+from contextlib import suppress
+
 import orjson
 
 from sidecar.doctor.finding import Finding, fail, ok, skip, warn
@@ -47,8 +49,13 @@ def try_document(client: Client, family: IndexFamily, *, mapped: bool) -> Findin
     [outcome] = Documents(client).create([document])
     if outcome.verdict is not Verdict.STORED:
         return refusal(name, index, outcome)
-    [there] = Documents(client).existing([(index, _KEY)])
+    try:
+        [there] = Documents(client).existing([(index, _KEY)])
+    except OpenSearchError:
+        _tidy(client, path)
+        raise
     if not there:
+        _tidy(client, path)
         return fail(name, f"{index}: written, and not found", f"does this user's role cover _mget? {_ROLE}")
     try:
         if _deleted(client, path):
@@ -68,6 +75,12 @@ def _unfit(client: Client, path: str, *, single: bool, mapped: bool) -> str:
         return ""
     why = "it is a single index (rotate: never)" if single else other
     return f"{why}, and this user may not delete what is written"
+
+
+def _tidy(client: Client, path: str) -> None:
+    """Delete what was written, where something else went wrong already."""
+    with suppress(OpenSearchError):
+        _deleted(client, path)
 
 
 def _deleted(client: Client, path: str) -> bool:

@@ -20,7 +20,7 @@ from sidecar.opensearch.documents import Outcome, Verdict
 from sidecar.render.indices import IndexFamily
 from tests.support.fakes.doctored import FakeCluster, FakeHealthy, forbidden, health
 from tests.support.fakes.kubernetes import kubeconfig
-from tests.support.fakes.server import says
+from tests.support.fakes.server import Script, says
 from tests.support.waiting import free_port
 
 PASSWORD = "hunter2"
@@ -98,6 +98,23 @@ def test_who_may_not_delete_leaves_one_document_however_often(server: FakeHealth
         assert found.state is State.OK
         assert found.text.endswith(f": {said}, found; this user may not delete it, so that is left to retention")
     assert len(server.documents) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (forbidden("indices:data/read/mget"), "no permissions for [indices:data/read/mget]"),
+        (says(200, {"docs": [{"found": False}]}), "written, and not found"),
+    ],
+)
+def test_a_document_that_is_not_found_is_deleted_all_the_same(server: FakeHealthy, answer: Script, said: str) -> None:
+    server.answers["POST /_mget"] = answer
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == [EVENTS, LOGS, CONTROL]
+    assert said in found["Documents"][EVENTS][0].text
+    assert server.documents == {}
 
 
 def test_a_wrong_password(server: FakeHealthy) -> None:
