@@ -71,7 +71,7 @@ class Connection:
 
     Args:
         url: Address; its path goes before every request's.
-        seconds: Time-out, of connecting and of each silence of the server; the body of an answer has four times as long.
+        seconds: Time-out, of connecting and of each silence of the server; a whole body has four times as long.
         options: Credentials and trust.
 
     Raises:
@@ -137,10 +137,7 @@ class Connection:
 
     def _read(self, response: urllib3.BaseHTTPResponse, request: str) -> Answer:
         try:
-            if _is_ok(response.status):
-                body = _whole(response, self._longest)
-            else:
-                body = _beginning(response, self._longest)
+            body = (_whole if _is_ok(response.status) else _beginning)(response, self._longest)
         except _TooMuchError as error:
             raise OpenSearchUnavailable(
                 f"OpenSearch at {self.url}: the answer to {request} has no end: {error}",

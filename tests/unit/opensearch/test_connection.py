@@ -299,9 +299,7 @@ def trickling(status: int) -> Any:
 @pytest.mark.parametrize(
     ("status", "wanted"), [(200, r"the answer to GET / has no end: \d+ bytes came in 0.4 s"), (403, "403 for GET /")]
 )
-def test_an_answer_that_trickles_for_ever_has_an_end(
-    status: int, wanted: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_trickles_for_ever_has_an_end(status: int, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.opensearch.client._SECONDS", 0.1)
     with exchanging(trickling(status), says(200, {"ok": 1})) as (client, _):
         with pytest.raises(OpenSearchError, match=wanted) as caught:
@@ -319,7 +317,8 @@ def test_an_answer_without_end_does_not_fill_the_memory(monkeypatch: pytest.Monk
         while True:
             exchange.chunk(b" " * 100_000)
 
-    with exchanging(endless) as (client, _), pytest.raises(OpenSearchUnavailable, match=r"has no end: \d+ bytes came \("):
+    wanted = r"has no end: \d+ bytes came \("
+    with exchanging(endless) as (client, _), pytest.raises(OpenSearchUnavailable, match=wanted):
         client.request("GET", "/")
 
 
