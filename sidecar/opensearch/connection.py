@@ -13,7 +13,7 @@ import urllib3
 
 from sidecar import __version__
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
-from sidecar.opensearch.unreachable import short, unreachable
+from sidecar.opensearch.unreachable import in_words, unreachable
 
 Sign = Callable[[str, str, bytes], Mapping[str, str]]
 """(method, URL, body) -> headers that prove who asks. All three are as they are sent: the URL percent-encoded, with its
@@ -145,7 +145,8 @@ class Connection:
             ) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise OpenSearchUnavailable(
-                f"OpenSearch at {self.url}: the answer to {request} broke off: {short(str(error))}"
+                f"OpenSearch at {self.url}: the answer to {request} broke off: {in_words(error)}",
+                hint="if that lasts: is a proxy in between?",
             ) from error
         finally:
             response.release_conn()

@@ -1,11 +1,17 @@
 """Why there was no answer, and what to do about it: TLS that can't be agreed on, or no connection at all."""
 
+import http.client
+import re
+import socket
 import ssl
 from collections.abc import Iterator
+
+import urllib3
 
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 
 _MAX_TEXT = 300
+_SECONDS = re.compile(r"timeout=([\d.]+)")
 
 # OpenSSL's numbers of what is wrong with a certificate.
 _EXPIRED, _NOT_YET, _UNKNOWN_CA, _OTHER_NAME = {10}, {9}, {18, 19, 20, 21}, {62, 63, 64}
@@ -24,6 +30,9 @@ _ALERTS: tuple[tuple[tuple[str, ...], str], ...] = (
         "does it want a client certificate (opensearch.auth.mtls), or speak only an old TLS?",
     ),
 )
+_CLOSED = "it closed the connection without an answer"
+_NOT_PLAIN = f"{_CLOSED}; does it speak HTTPS?"
+_TLS_ALERT = "\x15"
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 
 
@@ -48,17 +57,42 @@ def unreachable(url: str, error: Exception) -> OpenSearchError:
     reason = str(failure.reason or failure).upper().replace(" ", "_") if failure else ""
     if any(name in reason for name in _NOT_TLS):
         return OpenSearchError(f"{server}: speaks HTTP, not HTTPS", hint="write http:// in opensearch.url")
-    text = short(str(failure or error))
+    text = short(str(failure)) if failure else in_words(error)
+    if "UNEXPECTED_EOF" in reason:
+        text = _CLOSED
     for names, hint in _ALERTS:
         if any(name in reason for name in names):
             return OpenSearchUnavailable(f"{server}: can't be reached: TLS was refused: {text}", hint=hint)
     hint = "is it up, and is opensearch.url right, its http or https included?"
-    if "RemoteDisconnected" in text and url.startswith("http:"):
-        text = "it closed the connection without an answer; does it speak HTTPS?"
+    if text == _CLOSED and url.startswith("http:"):
+        text = _NOT_PLAIN
     elif url.startswith("https:") and (failure or "Connection reset" in text or "Broken pipe" in text):
         # Since TLS 1.3 a server may say so too late to be heard.
         hint = "is it up? It may want a client certificate, which opensearch.auth.mtls names"
     return OpenSearchUnavailable(f"{server}: can't be reached: {text}", hint=hint)
+
+
+def in_words(error: Exception) -> str:
+    """What happened to a request. The libraries' own texts have the names of their classes, and an object's address."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, socket.gaierror):
+            return f"the name of the host is not known: {cause.strerror}"
+        if isinstance(cause, http.client.RemoteDisconnected):
+            return _CLOSED
+        if isinstance(cause, http.client.BadStatusLine):
+            return _NOT_PLAIN if cause.line[:1] == _TLS_ALERT else "what answers there does not speak HTTP"
+        if isinstance(cause, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead):
+            return "the connection was closed in the middle of it"
+    system = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    if system:
+        return system
+    waited = next((cause for cause in causes if isinstance(cause, urllib3.exceptions.TimeoutError)), None)
+    if waited:
+        what = "connection" if isinstance(waited, urllib3.exceptions.ConnectTimeoutError) else "answer"
+        found = _SECONDS.search(str(waited))
+        return f"no {what} within {float(found[1]):g} s" if found else f"no {what} in time"
+    return short(str(error))
 
 
 def _not_verified(error: ssl.SSLCertVerificationError) -> tuple[str, str]:

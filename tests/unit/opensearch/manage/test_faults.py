@@ -125,7 +125,7 @@ def test_a_server_that_does_not_answer_is_said_so_and_the_next_attempt_does_the_
     managed.server.handle = handle  # type: ignore[method-assign]
     done = managed.apply()
     assert "can't be reached" in done["component template", COMPONENT].error
-    assert "timed out" in done["component template", COMPONENT].error
+    assert "no answer within" in done["component template", COMPONENT].error
     managed.server.handle = original  # type: ignore[method-assign]
     assert {one.error for one in managed.apply().values()} == {""}
     assert {change.action for change in managed.plan().values()} == {Action.UNCHANGED}
