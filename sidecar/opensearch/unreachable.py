@@ -75,24 +75,32 @@ def unreachable(url: str, error: Exception) -> OpenSearchError:
 def in_words(error: Exception) -> str:
     """What happened to a request. The libraries' own texts have the names of their classes, and an object's address."""
     causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, socket.gaierror):
-            return f"the name of the host is not known: {cause.strerror}"
-        if isinstance(cause, http.client.RemoteDisconnected):
-            return _CLOSED
-        if isinstance(cause, http.client.BadStatusLine):
-            return _NOT_PLAIN if cause.line[:1] == _TLS_ALERT else "what answers there does not speak HTTP"
-        if isinstance(cause, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead):
-            return "the connection was closed in the middle of it"
-    system = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
-    if system:
-        return system
+    said = next((text for cause in causes if (text := _said_by(cause))), "")
+    system = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), "")
     waited = next((cause for cause in causes if isinstance(cause, urllib3.exceptions.TimeoutError)), None)
-    if waited:
-        what = "connection" if isinstance(waited, urllib3.exceptions.ConnectTimeoutError) else "answer"
-        found = _SECONDS.search(str(waited))
-        return f"no {what} within {float(found[1]):g} s" if found else f"no {what} in time"
-    return short(str(error))
+    # A refused connection is a time-out to urllib3, so the system comes first.
+    return said or system or (_waited(waited) if waited else short(str(error)))
+
+
+def _said_by(cause: BaseException) -> str:
+    """What one error says by being there; empty for others."""
+    match cause:
+        case socket.gaierror():
+            return f"the name of the host is not known: {cause.strerror}"
+        case http.client.RemoteDisconnected():
+            return _CLOSED
+        case http.client.BadStatusLine():
+            return _NOT_PLAIN if str(cause).startswith(_TLS_ALERT) else "what answers there does not speak HTTP"
+        case http.client.IncompleteRead() | urllib3.exceptions.IncompleteRead():
+            return "the connection was closed in the middle of it"
+        case _:
+            return ""
+
+
+def _waited(error: urllib3.exceptions.TimeoutError) -> str:
+    what = "connection" if isinstance(error, urllib3.exceptions.ConnectTimeoutError) else "answer"
+    seconds = _SECONDS.search(str(error))
+    return f"no {what} within {float(seconds[1]):g} s" if seconds else f"no {what} in time"
 
 
 def _not_verified(error: ssl.SSLCertVerificationError) -> tuple[str, str]:

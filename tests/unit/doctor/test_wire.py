@@ -138,7 +138,7 @@ def test_a_ca_file_that_is_missing(tmp_path: Path) -> None:
     found = shake(1, f", tls: {{ca: {tmp_path}/none}}")
 
     assert found.state is State.FAIL
-    assert "opensearch.tls.ca" in found.hint
+    assert "opensearch.tls.ca" in found.text
 
 
 def test_a_certificate_that_ends_soon() -> None:
