@@ -70,14 +70,14 @@ REASON = {"error": {"type": "security_exception", "reason": "no permissions for 
 @pytest.mark.parametrize(
     ("step", "status", "text"),
     [
-        (says(401, b"Unauthorized"), 401, "refuses user and password (401) (check opensearch.auth.basic)"),
-        (says(401, {"error": "x"}), 401, "refuses user and password (401) (check opensearch.auth.basic)"),
+        (says(401, b"Unauthorized"), 401, "refuses user and password (401) (check opensearch.auth.basic: what"),
+        (says(401, {"error": "x"}), 401, "refuses user and password (401) (check opensearch.auth.basic: what"),
         (says(403, REASON), 403, "403 for GET /_cat: security_exception: no permissions for [indices:x] (this user's"),
-        (says(403, REASON), 403, "(this user's role lacks the permission indices:x)"),
+        (says(403, REASON), 403, "(this user's role lacks the permission indices:x; render-config"),
         (says(403, {"error": "odd"}), 403, "403 for GET /_cat: odd (this user's role lacks the permission that"),
         (says(404, {"error": {"type": "t", "reason": "r"}}), 404, "404 for GET /_cat: t: r"),
         (says(400, {"error": "text"}), 400, "400 for GET /_cat: text"),
-        (says(413, b"<html>too large</html>"), 413, "413 for GET /_cat: <html>too large</html>"),
+        (says(413, b"<html>too large</html>"), 413, '413 for GET /_cat: an HTML page, "too large"'),
         (says(500, b""), 500, "500 for GET /_cat"),
         (says(400, b'{"error": '), 400, "400 for GET /_cat"),
     ],
@@ -98,6 +98,7 @@ def test_overload_is_worth_another_try(status: int) -> None:
         error = error_of(client_of(server.url))
     assert isinstance(error, OpenSearchUnavailable)
     assert f"{status} for GET /_cat: t: busy" in str(error)
+    assert ("more memory or nodes" if status == 429 else "is not ready: wait") in error.hint
     assert len(server.requests) == 1
 
 
@@ -109,6 +110,17 @@ def test_what_is_not_json_is_no_answer(body: bytes) -> None:
         assert isinstance(error, OpenSearchUnavailable)
         assert "the answer to GET /_cat is not JSON" in str(error)
         assert error.hint == "is a proxy in between?"
+
+
+@pytest.mark.parametrize("status", [200, 502])
+def test_of_a_page_for_people_the_title_is_told(status: int) -> None:
+    page = (
+        b"<!DOCTYPE html>\n<HTML><head><style>p{}</style>\n<title>\n 502 Bad &amp; Gone </title></head><body>x"
+        + b"x" * 9999
+    )
+    with Scripted(says(status, page)) as server:
+        what = error_of(client_of(server.url)).what
+    assert what.endswith(': an HTML page, "502 Bad & Gone"')
 
 
 def test_long_reasons_are_cut_and_on_one_line() -> None:

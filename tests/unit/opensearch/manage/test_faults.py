@@ -98,7 +98,7 @@ def test_an_error_page_of_a_proxy_is_quoted(managed: Managed) -> None:
     answers(managed, "GET", "/_index_template", 200, b"<html>502 Bad Gateway</html>")
     change = managed.plan()["index template", ""]
     assert change.action is Action.REFUSED
-    assert "is not JSON: <html>502 Bad Gateway</html>" in change.reason
+    assert 'is not JSON: an HTML page, "502 Bad Gateway"' in change.reason
     assert "is a proxy in between?" in change.reason
 
 
