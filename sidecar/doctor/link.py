@@ -14,7 +14,7 @@ from sidecar.errors import OpenSearchError
 from sidecar.opensearch import Client, connect
 from sidecar.opensearch.client import RefusedError
 from sidecar.opensearch.manage import Server
-from sidecar.opensearch.manage.probe import features, probe
+from sidecar.opensearch.manage.probe import NO_DIFFERENCE, features, probe
 from sidecar.render.indices import families, index_pattern
 
 TITLE = "OpenSearch"
@@ -99,7 +99,10 @@ class Link:
         else:
             yield ok("version", f"OpenSearch {server.number}{', of Amazon' if server.amazon else ''}")
         for note in server.notes:
-            yield warn("version", note, "write the server's version in opensearch.version")
+            if note.endswith(NO_DIFFERENCE):
+                yield ok("version", note)
+            else:
+                yield warn("version", note, "write the server's version in opensearch.version")
         self.server = server
 
     @property

@@ -154,6 +154,20 @@ def test_a_version_that_may_not_be_asked_for_is_that_of_the_file(server: FakeHea
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "found", "state"), [("3.4", "3.4.0", []), ("2.19", "3.4.0", [State.OK]), ("2.11", "2.19.4", [State.WARN])]
+)
+def test_another_version_is_to_be_looked_at_where_it_makes_a_difference(
+    server: FakeHealthy, said: str, found: str, state: list[State]
+) -> None:
+    server.answers["GET /"] = says(200, {"version": {"number": found, "distribution": "opensearch"}})
+
+    config = pipeline(server.url)
+    config = config.model_copy(update={"opensearch": config.opensearch.model_copy(update={"version": said})})
+
+    assert [one.state for one in look(config)["OpenSearch"]["version"]] == [State.OK, *state]
+
+
 def test_another_product(server: FakeHealthy) -> None:
     server.answers["GET /"] = says(200, {"version": {"number": "8.15.0"}, "tagline": "You Know, for Search"})
 
