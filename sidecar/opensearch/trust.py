@@ -75,6 +75,14 @@ class TrustFiles:
                 self._renew()
             return self._trust
 
+    def check(self) -> None:
+        """Make sure that somebody who reads the files now, as Fluent Bit does when it starts, can use them.
+
+        Raises:
+            OpenSearchError: One of them can't be used.
+        """
+        context_of(self._tls, self._mtls)
+
     def _renew(self) -> None:
         fingerprint = self._fingerprint()
         if fingerprint == self._trust.fingerprint:

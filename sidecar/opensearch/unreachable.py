@@ -54,18 +54,18 @@ def unreachable(url: str, error: Exception) -> OpenSearchError:
     if isinstance(failure, ssl.SSLCertVerificationError):
         what, hint = _not_verified(failure)
         return OpenSearchError(f"{server}: its certificate can't be verified: {what}", hint=hint)
-    reason = str(failure.reason or failure).upper().replace(" ", "_") if failure else ""
+    reason = str(getattr(failure, "reason", "") or failure).upper().replace(" ", "_") if failure else ""
     if any(name in reason for name in _NOT_TLS):
         return OpenSearchError(f"{server}: speaks HTTP, not HTTPS", hint="write http:// in opensearch.url")
     text = short(str(failure)) if failure else in_words(error)
-    if "UNEXPECTED_EOF" in reason:
+    if isinstance(failure, ssl.SSLEOFError) or "UNEXPECTED_EOF" in reason:
         text = _CLOSED
     for names, hint in _ALERTS:
         if any(name in reason for name in names):
             return OpenSearchUnavailable(f"{server}: can't be reached: TLS was refused: {text}", hint=hint)
     hint = "is it up, and is opensearch.url right, its http or https included?"
     if text == _CLOSED and url.startswith("http:"):
-        text = _NOT_PLAIN
+        text, hint = _NOT_PLAIN, "write https:// in opensearch.url if it does; is it up?"
     elif url.startswith("https:") and (failure or "Connection reset" in text or "Broken pipe" in text):
         # Since TLS 1.3 a server may say so too late to be heard.
         hint = "is it up? It may want a client certificate, which opensearch.auth.mtls names"

@@ -111,6 +111,10 @@ def test_what_is_no_answer_is_told_in_words(data: bytes, text: str) -> None:
 def test_one_that_hangs_up_on_tls_is_told_in_words() -> None:
     with answering(b"") as place:
         assert told(f"https://{place}").endswith(": it closed the connection without an answer")
+    failure = ssl.SSLEOFError(8, "EOF occurred in violation of protocol (_ssl.c:2427)")
+    error = unreachable("https://h", urllib3.exceptions.SSLError(failure))
+    assert error.what == "OpenSearch at https://h: can't be reached: it closed the connection without an answer"
+    assert "opensearch.auth.mtls" in error.hint
 
 
 def test_how_long_was_waited_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
