@@ -32,6 +32,7 @@ _TAG = re.compile(r"<[^>]*>")
 _PLAIN_TO_TLS = re.compile(rb"plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server")
 
 _ROLES = "render-config writes roles that have all that is needed to opensearch/roles/"
+_BY_ARN = "map our IAM role's ARN, as a backend role, to one that has it"
 
 _UNAUTHORIZED_BY: Mapping[str, tuple[str, str]] = {
     "": (
@@ -128,8 +129,8 @@ def _forbidden(reason: str, kind: str) -> str:
             return "the domain's access policy wants signed requests: set opensearch.auth.sigv4"
         return f"the domain's access policy and the IAM role's own policy must allow {action[1]} on the domain"
     if permission := _PERMISSION.search(reason):
-        text = f"this user's role lacks the permission {permission[1]}; {_ROLES}"
-        return f"{text}; map our IAM role's ARN, as a backend role, to one that has it" if kind == "sigv4" else text
+        text = f"this user's role lacks the permission {permission[1]}"
+        return f"{text}; {_BY_ARN if kind == 'sigv4' else _ROLES}"
     return f"this user's role lacks the permission that the message names; {_ROLES}"
 
 
