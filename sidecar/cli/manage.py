@@ -26,10 +26,6 @@ _SIGNS = {
     "waiting": ("…", "blue"),
 }
 _DONE = {"create": "created", "update": "updated", "delete": "deleted", "waiting": "asked again"}
-_LEFT = {
-    "leftover": "of an earlier pipeline.yaml or another cluster's",
-    "shared": "as an earlier pipeline.yaml's or another cluster's index templates need it too",
-}
 _NAMED = 3
 
 output_option = click.option(
@@ -225,12 +221,14 @@ def _tell_outcome(outcome: "Outcome") -> None:
             click.echo(f"    {text}")
 
 
-def _tell_leftovers(found: Sequence["Change"]) -> None:
-    for action, why in _LEFT.items():
-        names = [f"{change.kind} {change.name}" for change in found if change.action.value == action]
-        if names:
-            more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            click.echo(f"note: left alone, {why}: {', '.join(names[:_NAMED])}{more}", err=True)
+def _tell_leftovers(found: Iterable["Change"]) -> None:
+    names = [f"{change.kind} {change.name}" for change in found if change.action.value == "leftover"]
+    if names:
+        more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        click.echo(
+            f"note: left alone, of an earlier pipeline.yaml or another cluster's: {', '.join(names[:_NAMED])}{more}",
+            err=True,
+        )
 
 
 def _title(change: "Change") -> str:

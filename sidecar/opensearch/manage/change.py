@@ -21,9 +21,6 @@ class Action(Enum):
     LEFTOVER = "leftover"
     """The project made it, and this pipeline.yaml doesn't name it: an earlier one, or another cluster's. It is left."""
 
-    SHARED = "shared"
-    """This pipeline.yaml names it, and so does what stays, such as another cluster's: it is not deleted."""
-
     @property
     def changes(self) -> bool:
         """Whether something is written."""

@@ -102,10 +102,10 @@ def _plan_removal(kind: Kind, server: Server, *, leftovers: bool) -> Planned:
         with _understood(kind):
             present = {} if kind.unsupported(server) else kind.present()
             named = [name for name in kind.wanted if name in present and present[name].ours]
-            going = _leftovers(kind, present) if leftovers else [name for name in named if not kind.needed(name)]
-            found = [Change(kind.title, name, Action.DELETE, effect=kind.loss(name, present[name])) for name in going]
-            if not leftovers:
-                found += [Change(kind.title, name, Action.SHARED) for name in named if name not in going]
+            found = [
+                Change(kind.title, name, Action.DELETE, effect=kind.loss(name, present[name]))
+                for name in (_leftovers(kind, present) if leftovers else named)
+            ]
     except OpenSearchError as error:
         return Planned(kind, [Change(kind.title, "", Action.REFUSED, reason=str(error))])
     return Planned(kind, found, present)

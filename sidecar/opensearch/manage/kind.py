@@ -120,10 +120,6 @@ class Kind(ABC):
         """Ask the server for what `waiting` told of; returns what there is to know, as `put` does."""
         return ""
 
-    def needed(self, name: str) -> bool:
-        """Whether something that stays needs an object of this file: then it is left. Asked after `present`."""
-        return False
-
     def loss(self, name: str, before: Present) -> str:
         """What deleting an object means for indices that exist, in a sentence; empty for nothing."""
         return ""

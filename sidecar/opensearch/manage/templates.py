@@ -11,7 +11,7 @@ from sidecar.errors import OpenSearchUnavailable
 from sidecar.opensearch.client import Client, RefusedError
 from sidecar.opensearch.manage.diff import without
 from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
-from sidecar.render.indices import DEAD_LETTER, families, index_pattern
+from sidecar.render.indices import families, index_pattern
 from sidecar.render.templates import Templates
 
 MARK = "fluent-sidecar"
@@ -104,8 +104,6 @@ class ComponentTemplates(_TemplateKind):
     def __init__(self, client: Client, templates: Templates, config: Config) -> None:
         super().__init__(client, templates.components)
         self._rotations = _rotations(templates, config)
-        self._indices = templates.indices
-        self._composed: frozenset[str] | None = None
 
     def present(self) -> Mapping[str, Present]:
         there = _read(self._client, self.key, _NAMES)
@@ -116,12 +114,6 @@ class ComponentTemplates(_TemplateKind):
             return ""
         when = "; ".join(f"{pattern}: {_NEXT[rotate]}" for rotate, pattern in self._rotations.get(name, {}).items())
         return f"Indices that exist stay as they are. The change holds for new ones{f' - {when}' if when else ''}."
-
-    def needed(self, name: str) -> bool:
-        if self._composed is None:
-            staying = _staying(_read(self._client, "index_template", ""), self._indices)
-            self._composed = frozenset(part for body in staying.values() for part in body.get("composed_of") or ())
-        return name in self._composed
 
 
 class IndexTemplates(_TemplateKind):
@@ -143,9 +135,6 @@ class IndexTemplates(_TemplateKind):
 
     def effect(self, name: str, before: Present | None) -> str:
         return "Indices that exist stay as they are." if before else ""
-
-    def needed(self, name: str) -> bool:
-        return name in _staying({**self._wanted, **self._others}, self._wanted)
 
     def loss(self, name: str, before: Present) -> str:
         return (
@@ -196,14 +185,6 @@ def _read(client: Client, kind: str, names: str, params: Mapping[str, str] | Non
             f"OpenSearch at {client.url}: was asked for templates, answered another thing"
         ) from None
     return found
-
-
-def _staying(there: Mapping[str, Json], going: Mapping[str, Json]) -> Mapping[str, Json]:
-    """The index templates that are left of all that are there. All clusters share the dead letters' one."""
-    staying = {name: body for name, body in there.items() if name not in going}
-    if DEAD_LETTER in there and any(_ours(body) for body in staying.values()):
-        staying[DEAD_LETTER] = there[DEAD_LETTER]
-    return staying
 
 
 def _meta(body: Json) -> Json:

@@ -12,7 +12,6 @@ from sidecar.opensearch.manage import Action, Item
 from sidecar.opensearch.manage.engine import plan
 from sidecar.opensearch.manage.server import Server
 from sidecar.opensearch.manage.templates import ComponentTemplates, IndexTemplates, Presence, templates_in_place
-from sidecar.render.indices import DEAD_LETTER
 from sidecar.render.templates import EVENTS as EVENT_MAPPINGS
 from sidecar.render.templates import SETTINGS, Templates, templates
 from tests.support.fakes.opensearch import as_kept
@@ -226,16 +225,3 @@ def test_nothing_changes_with_few_requests_however_many_routes(managed: Managed)
         "/_plugins/_security/api/roles", "/_plugins/_notifications/configs", "/_plugins/_alerting/monitors/_search",
     ]  # fmt: skip
     assert len(paths) == 9
-
-
-def test_what_another_clusters_index_templates_need_is_left(managed: Managed) -> None:
-    managed.load("events: {index: its-events}\nlogs: {index: its-logs}\ncontrolPlane: {index: its-control-plane}\n")
-    managed.apply()
-    before = (dict(managed.server.templates), dict(managed.server.components))
-    managed.load()
-    managed.apply()
-    done = managed.remove()
-    assert {outcome.error for outcome in done.values()} == {""}
-    assert (managed.server.templates, managed.server.components) == before
-    shared = [name for name, outcome in done.items() if outcome.change.action is Action.SHARED]
-    assert set(shared) == {(TEMPLATE, DEAD_LETTER), *((COMPONENT, name) for name in before[1])}
