@@ -11,6 +11,7 @@ from sidecar.config.units import Given
 from sidecar.errors import SecretError
 
 _MAX_BYTES = 64 * 1024
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -86,4 +87,6 @@ def one_line(raw: bytes, where: str) -> str:
         raise SecretError(f"{where} is not UTF-8 text") from None
     if any(character in value for character in "\n\r\0"):
         raise SecretError(f"{where} holds more than one line of text")
+    if value.startswith(_BYTE_ORDER_MARK):
+        raise SecretError(f"{where} begins with a byte order mark", hint="an editor put it there: save it without one")
     return value

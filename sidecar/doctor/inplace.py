@@ -25,7 +25,7 @@ from sidecar.render.templates import Templates, templates
 TITLE = "In place"
 _INDEX_TEMPLATE = "index template"
 _ESSENTIAL = ("component template", _INDEX_TEMPLATE)
-"""Without these nothing is sent."""
+"""Without these nothing is sent, nor while the sidecar may not look for them."""
 _OURS = "fluent-sidecar-"
 _NEW = "new indices"
 _SHOWN = 3
@@ -94,7 +94,9 @@ def _unknown(kind: Kind) -> Finding:
     try:
         kind.present()
     except RefusedError as error:
-        return skip(name, error.what, RIGHTS) if error.status == _FORBIDDEN else failed(name, error)
+        if error.status == _FORBIDDEN and kind.title not in _ESSENTIAL:
+            return skip(name, error.what, RIGHTS)
+        return failed(name, error)
     except OpenSearchError as error:
         return failed(name, error)
     return warn(name, "it could not be told what is there, and now it can", "try again")

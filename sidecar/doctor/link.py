@@ -16,7 +16,7 @@ from sidecar.opensearch import Client, connect
 from sidecar.opensearch.client import RefusedError
 from sidecar.opensearch.manage import Server
 from sidecar.opensearch.manage.managed import in_paths
-from sidecar.opensearch.manage.probe import features, probe
+from sidecar.opensearch.manage.probe import NO_DIFFERENCE, features, probe
 from sidecar.render.indices import IndexFamily, families, index_pattern
 
 TITLE = "OpenSearch"
@@ -101,7 +101,10 @@ class Link:
         else:
             yield ok("version", f"OpenSearch {server.number}{', of Amazon' if server.amazon else ''}")
         for note in server.notes:
-            yield warn("version", note, "write the server's version in opensearch.version")
+            if note.endswith(NO_DIFFERENCE):
+                yield ok("version", note)
+            else:
+                yield warn("version", note, "write the server's version in opensearch.version")
         self.server = server
 
     @property

@@ -1,6 +1,5 @@
 """The way to OpenSearch below HTTP: name, port, TLS and certificate, each of which fails in its own words."""
 
-import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -9,6 +8,8 @@ from typing import Any
 
 from sidecar.config.opensearch import MtlsAuth, Tls
 from sidecar.doctor.finding import Finding, fail, ok, warn
+from sidecar.errors import OpenSearchError
+from sidecar.opensearch.trust import context_of
 
 _SECONDS = 3.0
 _SOON_DAYS = 14
@@ -41,13 +42,9 @@ def reach(host: str, port: int) -> Finding:
 def handshake(host: str, port: int, tls: Tls, mtls: MtlsAuth | None) -> Finding:
     """Whether TLS can be agreed on, and the certificate can be trusted."""
     try:
-        context = _context(tls, mtls)
-    except OSError as error:
-        hint = "name files with certificates (PEM) in opensearch.tls.ca and opensearch.auth.mtls"
-        # The error doesn't tell which file.
-        named = [path for path in (tls.ca, *((mtls.cert, mtls.key) if mtls else ())) if path]
-        which = ", ".join(path for path in named if not os.access(path, os.R_OK)) or " or ".join(named)
-        return fail("TLS", f"{which} can't be used: {error.strerror or error}", hint)
+        context = context_of(tls, mtls)
+    except OpenSearchError as error:
+        return fail("TLS", error.what, error.hint)
     try:
         with (
             socket.create_connection((host, port), _SECONDS) as plain,
@@ -63,16 +60,6 @@ def handshake(host: str, port: int, tls: Tls, mtls: MtlsAuth | None) -> Finding:
     except OSError as error:
         hint = "does it speak HTTPS? else write http:// in opensearch.url"
         return fail("TLS", f"the connection ended in the handshake: {error.strerror or error}", hint)
-
-
-def _context(tls: Tls, mtls: MtlsAuth | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca)
-    if mtls:
-        context.load_cert_chain(mtls.cert, mtls.key, password=lambda: "")
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def certificate_verdict(certificate: Mapping[str, Any], *, verify: bool, now: datetime) -> Finding:

@@ -60,6 +60,9 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """Of the certificates' files."""
 
+    def check(self) -> None:
+        """Make sure that the certificates' files, as they are now, can be used."""
+
     def connection(self, refused: Connection | None = None) -> Connection:
         """The connection to use now."""
 
@@ -171,6 +174,9 @@ class _Fixed:
 
     def fingerprint(self) -> str:
         return ""
+
+    def check(self) -> None:
+        """There are none."""
 
     def connection(self, refused: Connection | None = None) -> Connection:  # noqa: ARG002 - there is no other
         return self._connection

@@ -139,6 +139,18 @@ def test_a_missing_permission_to_write_is_named(server: FakeHealthy) -> None:
         assert "no permissions for [indices:data/write/bulk]" in one.text
 
 
+def test_who_may_not_read_the_templates_sends_nothing_and_that_is_a_failure(server: FakeHealthy) -> None:
+    server.answers["GET /_component_template/fluent-sidecar-*"] = forbidden("cluster:admin/component_template/get")
+    server.answers["GET /_index_template"] = forbidden("indices:admin/index_template/get")
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == ["component templates", "index templates"]
+    [one] = found["In place"]["component templates"]
+    assert "lacks the permission cluster:admin/component_template/get" in one.hint
+    assert "opensearch/roles/" in one.hint
+
+
 def test_what_only_a_manager_may_ask_is_not_looked_at(server: FakeHealthy) -> None:
     server.answers["GET /_cluster/health"] = forbidden("cluster:monitor/health")
     server.answers["GET /_cat/allocation"] = forbidden("cluster:monitor/state")
@@ -165,6 +177,20 @@ def test_a_version_that_may_not_be_asked_for_is_that_of_the_file(server: FakeHea
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "found", "state"), [("3.4", "3.4.0", []), ("2.19", "3.4.0", [State.OK]), ("2.11", "2.19.4", [State.WARN])]
+)
+def test_another_version_is_to_be_looked_at_where_it_makes_a_difference(
+    server: FakeHealthy, said: str, found: str, state: list[State]
+) -> None:
+    server.answers["GET /"] = says(200, {"version": {"number": found, "distribution": "opensearch"}})
+
+    config = pipeline(server.url)
+    config = config.model_copy(update={"opensearch": config.opensearch.model_copy(update={"version": said})})
+
+    assert [one.state for one in look(config)["OpenSearch"]["version"]] == [State.OK, *state]
+
+
 def test_another_product(server: FakeHealthy) -> None:
     server.answers["GET /"] = says(200, {"version": {"number": "8.15.0"}, "tagline": "You Know, for Search"})
 
@@ -183,7 +209,7 @@ def test_a_proxys_error_page(server: FakeHealthy) -> None:
 
     [one] = found["OpenSearch"]["credentials"]
     assert one.state is State.FAIL
-    assert "is not JSON: <html><h1>Sign in" in one.text
+    assert 'is not JSON: an HTML page, "Sign in"' in one.text
     assert one.hint == "is a proxy in between?"
 
 
