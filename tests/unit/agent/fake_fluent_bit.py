@@ -6,6 +6,10 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from sidecar.config import loads
+from sidecar.render.fluentbit import fluent_bit
+from sidecar.render.plugins import plugins
+
 
 class FakeFluentBit:
     """Use as a context manager.
@@ -14,16 +18,23 @@ class FakeFluentBit:
         read: Called at the start and at each reload: what the configuration says then.
         reloads: Whether a request to reload has an effect; Fluent Bit answers the same without one.
         body: What it answers, instead of the count.
+
+    Attributes:
+        plugins: Those that run, as `sidecar.render.plugins` names them; at first those of the smallest pipeline.yaml.
     """
 
     def __init__(self, read: Callable[[], Any] = lambda: None, *, reloads: bool = True, body: bytes = b"") -> None:
         self.reloads = 0
         self.seen = [read()]
+        self.plugins = plugins(fluent_bit(loads("cluster: c\nopensearch: {url: https://h}")))
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._send(body or json.dumps({"hot_reload_count": fake.reloads}).encode())
+                if self.path == "/api/v1/metrics":
+                    self._send(json.dumps(fake.running()).encode())
+                else:
+                    self._send(body or json.dumps({"hot_reload_count": fake.reloads}).encode())
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
@@ -44,6 +55,14 @@ class FakeFluentBit:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def running(self) -> dict[str, dict[str, Any]]:
+        """The answer that lists the plugins."""
+        found: dict[str, dict[str, Any]] = {}
+        for plugin in self.plugins:
+            kind, _, name = plugin.partition(" ")
+            found.setdefault(kind, {})[name] = {}
+        return found
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from sidecar.agent.fluentbit import FluentBit
+from sidecar.agent.reloads import Reloads
+from sidecar.agent.verdict import Verdict
 from sidecar.config import loads
 from sidecar.logs import tracking
 from sidecar.logs.buffer import BufferWatch
@@ -447,8 +448,9 @@ def test_what_was_evicted_in_an_outage_is_read_again(
     output = {"name": "forward", "host": "127.0.0.1", "port": sink, "retry_limit": "no_limits"}
     file = fluent_bit_file(node, tmp_path, port, output | {"storage.total_limit_size": "5M"})
     start_process([fluent_bit, "-c", file], name="fluent-bit")
+    reloads = Reloads(port)
     watch = BufferWatch(port, Path(node.layout.chunks), 5 * 2**20, node.metrics, node.tracker.rewind)
-    node.tracker._reload = FluentBit(port).reload
+    node.tracker._reload = lambda: reloads.reload() is Verdict.DONE
 
     def until(condition: Callable[[], object], what: str, seconds: float) -> None:
         def step() -> object:
