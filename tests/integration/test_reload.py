@@ -1,0 +1,84 @@
+"""A changed pipeline.yaml takes effect within seconds, and a bad one harms nothing: no line is lost, none doubled."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.process import Process
+from tests.support.reloading import Node
+
+_OWN_OUTPUT = {"outputs": [{"name": "null", "match": "own"}]}
+REFUSED: dict[str, Any] = {"inputs": [{"name": "dummy", "tag": "own", "no_such_property": "x"}], **_OWN_OUTPUT}
+"""Fluent Bit halts the reload, and goes on with what it had."""
+KILLS = {
+    "regex": {"filters": [{"name": "grep", "match": "own", "regex": "log [*"}]},
+    "multi-line parser": {
+        "inputs": [{"name": "tail", "tag": "own", "path": "/none", "multiline.parser": "none"}],
+        **_OWN_OUTPUT,
+    },
+    "CA": {"outputs": [{"name": "http", "match": "own", "host": "h", "tls": True, "tls.ca_file": "/none"}]},
+    "script": {"filters": [{"name": "lua", "match": "own", "script": "/none.lua", "call": "f"}]},
+    "value": {"inputs": [{"name": "tail", "tag": "own", "path": "/none", "refresh_interval": "abc"}], **_OWN_OUTPUT},
+}
+"""Fluent Bit ends when it is to start a plugin."""
+NO_PARSER = {"inputs": [{"name": "tail", "tag": "own", "path": "/none", "parser": "none"}], **_OWN_OUTPUT}
+"""Fluent Bit would start, and read lines without it."""
+
+
+@pytest.fixture
+def node(
+    tmp_path: Path,
+    opensearch_url: str,
+    kubernetes_kubeconfig: Path,
+    start_process: Callable[..., Process],
+    fluent_bit: Path,
+) -> Iterator[Node]:
+    made = Node(
+        tmp_path, url=opensearch_url, kubeconfig=kubernetes_kubeconfig, start_process=start_process, program=fluent_bit
+    )
+    yield made
+    made.close()
+
+
+def test_changes_under_load(node: Node, record_property: Callable[[str, object], None]) -> None:
+    node.start()
+    lines = node.write_lines()
+    node.until(node.found, 30, "the first lines arrive")
+    seconds = []
+    redact = {"redact": [{"name": "numbers", "pattern": "zzz[0-9]", "replace": "-"}]}
+    sections: list[dict[str, Any]] = [{"logs": {"level": False}}, {"logs": redact}, {"logs": {"retain": "9d"}}]
+    for at, section in enumerate(sections, 1):
+        node.change(**section)
+        seconds.append(node.until(lambda: node.changes("applied") >= at, 30, "it is in force"))  # noqa: B023 - asked at once
+    record_property("seconds until it was in force", seconds)
+
+    lines.join()
+    assert node.score(10_000) == (0, 0)
+    assert node.kept
+    assert node.kept.ends == []
+    assert node.metric("sidecar_config_valid") == 1
+
+
+def test_bad_changes_are_rolled_back(node: Node, record_property: Callable[[str, object], None]) -> None:
+    node.start()
+    node.write_lines(rate=200, most=6000)
+    node.until(node.found, 30, "the first lines arrive")
+    bad = {"refused": REFUSED, "regex": KILLS["regex"], "no parser": NO_PARSER}
+    for at, (name, extra) in enumerate(bad.items(), 1):
+        node.change(fluentbit={"extra": extra})
+        seconds = node.until(lambda: node.changes("rejected") + node.changes("invalid") >= at, 40, name)  # noqa: B023 - asked at once
+        record_property(f"{name}: seconds until it was rolled back", seconds)
+        assert node.metric("sidecar_config_valid") == 0
+    assert (node.changes("rejected"), node.changes("invalid"), node.changes("applied")) == (2, 1, 0)
+    assert node.metric('sidecar_reloads_total{result="refused"}') == 1
+    assert node.metric('sidecar_reloads_total{result="died"}') == 1
+    assert node.kept
+    assert len(node.kept.ends) == 1, "it was started again with what is good"
+
+    node.change(fluentbit={"extra": {}}, logs={"level": False})
+    node.until(lambda: node.changes("applied") == 1, 30, "a good one after bad ones")
+    assert node.metric("sidecar_config_valid") == 1
+    assert node.lines
+    assert node.score(node.lines.stop()) == (0, 0)
