@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.support.chaos.searchproxy import SearchProxy
 from tests.support.process import Process
 from tests.support.reloading import Node
 
@@ -82,3 +84,64 @@ def test_bad_changes_are_rolled_back(node: Node, record_property: Callable[[str,
     assert node.metric("sidecar_config_valid") == 1
     assert node.lines
     assert node.score(node.lines.stop()) == (0, 0)
+
+
+def test_a_change_while_opensearch_is_away(
+    tmp_path: Path,
+    opensearch_url: str,
+    kubernetes_kubeconfig: Path,
+    start_process: Callable[..., Process],
+    fluent_bit: Path,
+) -> None:
+    with SearchProxy(opensearch_url) as proxy:
+        node = Node(
+            tmp_path, url=proxy.url, direct=opensearch_url, kubeconfig=kubernetes_kubeconfig,
+            start_process=start_process, program=fluent_bit,
+        )  # fmt: skip
+        try:
+            node.start()
+            node.write_lines(rate=200, most=4000)
+            node.until(node.found, 30, "the first lines arrive")
+            proxy.refuse()
+            seconds = []
+            route = {"name": "team", "namespaces": ["team"], "index": f"team-{node.content['logs']['index']}"}
+            for at, logs in enumerate([{"level": False}, {"routes": [route]}], 1):
+                node.change(logs=logs)
+                seconds.append(node.until(lambda: node.changes("applied") == at, 30, "it is in force"))  # noqa: B023 - asked at once
+            assert node.lines
+            written = node.lines.stop()
+            assert len(node.found()) < written
+            proxy.refuse(False)
+
+            assert node.score(written, 90) == (0, 0)
+            assert node.kept
+            assert node.kept.ends == []
+        finally:
+            node.close()
+
+
+def test_a_start_with_what_is_no_configuration_and_with_one_that_kills(node: Node) -> None:
+    state = {"SIDECAR_STATE": node.content["paths"]["state"]}
+    node.start(**state)
+    good = node.folder / "state/config/last-good.yaml"
+    node.until(good.exists, 30, "the first configuration works, and is kept")
+    assert node.sidecar
+    assert node.kept
+    for text, result in (("cluster: [", "invalid"), (_with_extra(node, KILLS["regex"]), "rejected")):
+        node.kept.stop()
+        node.kept.process.terminate()
+        node.sidecar.terminate()
+        node.write(text)
+        (node.folder / "pods").mkdir(exist_ok=True)
+        node.start(**state)
+        node.until(lambda: node.changes(result) == 1, 60, "it falls back")  # noqa: B023 - asked at once
+        assert node.metric("sidecar_config_valid") == 0
+        running = Path(node.pipeline.layout.fluent_bit_file).read_text()
+        assert "log [*" not in running
+        node.until(lambda: node.pipeline.get("/readyz"), 30, "it is ready")
+    node.until(lambda: node.kept and node.kept.process.running, 30, "Fluent Bit runs")
+    assert 2 <= len(node.kept.ends) <= 4, "it was started in vain, and then with what is good"
+
+
+def _with_extra(node: Node, extra: dict[str, Any]) -> str:
+    return yaml.safe_dump({**node.content, "fluentbit": {**node.content["fluentbit"], "extra": extra}})
