@@ -59,7 +59,7 @@ def choose(file: str) -> First:
     why = state.rejected().get(loaded.digest)
     good = _good(state.good()) if why else None
     if why and good and good.text != text:
-        return First(good, text, f"{why}\n{_INSTEAD}", "rejected")
+        return First(good, text, why, "rejected")
     return First(loaded, text)
 
 

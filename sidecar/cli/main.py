@@ -15,7 +15,6 @@ from sidecar.cli.doctor import doctor
 from sidecar.cli.manage import apply, config_option, plan
 from sidecar.errors import SidecarError
 
-UNUSED = "this version makes nothing of it"
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong input."
 
 
@@ -104,7 +103,7 @@ def validate(config_file: str, output: Literal["text", "json"]) -> None:
     """  # noqa: D301 - see above
     import json  # noqa: PLC0415 - see the module
 
-    from sidecar.config import load  # noqa: PLC0415
+    from sidecar.config import UNUSED, load  # noqa: PLC0415
     from sidecar.errors import ConfigError, Problem  # noqa: PLC0415
 
     problems: list[Problem] = []

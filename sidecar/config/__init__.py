@@ -6,7 +6,7 @@ import os
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from sidecar.config.load import load, loads, read_text
-from sidecar.config.model import Config
+from sidecar.config.model import UNUSED, Config
 from sidecar.config.secret import SecretRef, resolve
 
-__all__ = ["Config", "SecretRef", "load", "loads", "read_text", "resolve"]
+__all__ = ["UNUSED", "Config", "SecretRef", "load", "loads", "read_text", "resolve"]

@@ -143,5 +143,5 @@ def test_a_start_with_what_is_no_configuration_and_with_one_that_kills(node: Nod
     assert 2 <= len(node.kept.ends) <= 4, "it was started in vain, and then with what is good"
 
 
-def _with_extra(node: Node, extra: dict[str, Any]) -> str:
+def _with_extra(node: Node, extra: object) -> str:
     return yaml.safe_dump({**node.content, "fluentbit": {**node.content["fluentbit"], "extra": extra}})
