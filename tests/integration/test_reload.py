@@ -9,24 +9,7 @@ import yaml
 
 from tests.support.chaos.searchproxy import SearchProxy
 from tests.support.process import Process
-from tests.support.reloading import Node
-
-_OWN_OUTPUT = {"outputs": [{"name": "null", "match": "own"}]}
-REFUSED: dict[str, Any] = {"inputs": [{"name": "dummy", "tag": "own", "no_such_property": "x"}], **_OWN_OUTPUT}
-"""Fluent Bit halts the reload, and goes on with what it had."""
-KILLS = {
-    "regex": {"filters": [{"name": "grep", "match": "own", "regex": "log [*"}]},
-    "multi-line parser": {
-        "inputs": [{"name": "tail", "tag": "own", "path": "/none", "multiline.parser": "none"}],
-        **_OWN_OUTPUT,
-    },
-    "CA": {"outputs": [{"name": "http", "match": "own", "host": "h", "tls": True, "tls.ca_file": "/none"}]},
-    "script": {"filters": [{"name": "lua", "match": "own", "script": "/none.lua", "call": "f"}]},
-    "value": {"inputs": [{"name": "tail", "tag": "own", "path": "/none", "refresh_interval": "abc"}], **_OWN_OUTPUT},
-}
-"""Fluent Bit ends when it is to start a plugin."""
-NO_PARSER = {"inputs": [{"name": "tail", "tag": "own", "path": "/none", "parser": "none"}], **_OWN_OUTPUT}
-"""Fluent Bit would start, and read lines without it."""
+from tests.support.reloading import KILLS, NO_PARSER, REFUSED, Node
 
 
 @pytest.fixture

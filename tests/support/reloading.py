@@ -19,6 +19,23 @@ _BACK_OFF = (0.5, 10.0, 20.0)
 """Seconds after which the kubelet starts a container again, one time after the other."""
 _TICK_SECONDS = 0.02
 
+_OWN_OUTPUT = {"outputs": [{"name": "null", "match": "own"}]}
+REFUSED: dict[str, Any] = {"inputs": [{"name": "dummy", "tag": "own", "no_such_property": "x"}], **_OWN_OUTPUT}
+"""Fluent Bit halts the reload, and goes on with what it had."""
+KILLS = {
+    "regex": {"filters": [{"name": "grep", "match": "own", "regex": "log [*"}]},
+    "multi-line parser": {
+        "inputs": [{"name": "tail", "tag": "own", "path": "/none", "multiline.parser": "none"}],
+        **_OWN_OUTPUT,
+    },
+    "CA": {"outputs": [{"name": "http", "match": "own", "host": "h", "tls": True, "tls.ca_file": "/none"}]},
+    "script": {"filters": [{"name": "lua", "match": "own", "script": "/none.lua", "call": "f"}]},
+    "value": {"inputs": [{"name": "tail", "tag": "own", "path": "/none", "refresh_interval": "abc"}], **_OWN_OUTPUT},
+}
+"""Fluent Bit ends when it is to start a plugin."""
+NO_PARSER = {"inputs": [{"name": "tail", "tag": "own", "path": "/none", "parser": "none"}], **_OWN_OUTPUT}
+"""Fluent Bit would start, and read lines without it."""
+
 
 class Kept(threading.Thread):
     """Starts a process again when it ends, as the kubelet does.
@@ -170,10 +187,16 @@ class Node:
         """The numbers of the lines that OpenSearch has, each as often as it is there."""
         index = self.content["logs"]["index"]
         urllib3.request("POST", f"{self._direct}/{index}*/_refresh")
-        query = {"size": 10_000, "_source": ["log"], "query": {"match_phrase": {"log": "of reload"}}}
-        answer = urllib3.request("POST", f"{self._direct}/{index}*/_search", json=query, timeout=60).json()
-        hits = answer.get("hits", {}).get("hits", [])
-        return [int(hit["_source"]["log"].split()[1]) for hit in hits]
+        query: dict[str, Any] = {"size": 10_000, "_source": ["log"], "sort": ["_doc"]}
+        path, found = f"{index}*/_search?scroll=1m", []
+        while True:
+            answer = urllib3.request("POST", f"{self._direct}/{path}", json=query, timeout=60).json()
+            hits = answer.get("hits", {}).get("hits", [])
+            found += [int(hit["_source"]["log"].split()[1]) for hit in hits]
+            if len(hits) < 10_000:
+                urllib3.request("DELETE", f"{self._direct}/_search/scroll/{answer.get('_scroll_id', '_all')}")
+                return found
+            path, query = "_search/scroll", {"scroll": "1m", "scroll_id": answer["_scroll_id"]}
 
     def score(self, written: int, seconds: float = 60) -> tuple[int, int]:
         """How many lines are missing, and how many are there twice, once nothing more comes."""
