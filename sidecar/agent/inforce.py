@@ -62,12 +62,14 @@ class InForce:
 
     def ready(self) -> bool:
         """Whether everything that Fluent Bit needs is in place, or was before a change."""
-        self._was_ready = self._was_ready or (self._agent is not None and self._agent.ready())
+        agent = self._agent  # another thread exchanges it
+        self._was_ready = self._was_ready or (agent is not None and agent.ready())
         return self._was_ready
 
     def failed(self) -> list[str]:
         """Names of the parts that ended by a bug."""
-        return list(self._agent.failed) if self._agent else []
+        agent = self._agent
+        return list(agent.failed) if agent else []
 
     def parts(self, config: Config) -> Parts:
         """What an agent for this is made with.

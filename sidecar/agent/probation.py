@@ -12,7 +12,7 @@ _APART_SECONDS = 0.5
 """Two reads of the file that are closer belong to one start."""
 _AGAIN_SECONDS = 3.0
 """How long the second of two starts in vain may take to come up."""
-_ONCE_SECONDS = 45.0
+_ONCE_SECONDS = 90.0
 """How long one start may take to come up."""
 _MOST_ENDS = 2
 

@@ -36,8 +36,8 @@ def test_a_file_that_is_read_twice_at_a_start() -> None:
 
 
 def test_one_start_that_never_comes_up() -> None:
-    failed = taken((1, DOWN, True), (46, DOWN, False))
-    assert (failed.well, failed.reason) == (False, "Fluent Bit did not come up within 45 s of its start")
+    failed = taken((1, DOWN, True), (91, DOWN, False))
+    assert (failed.well, failed.reason) == (False, "Fluent Bit did not come up within 90 s of its start")
 
 
 def test_one_that_comes_up_and_ends_twice() -> None:

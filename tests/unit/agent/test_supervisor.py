@@ -11,6 +11,7 @@ import pytest
 import urllib3
 
 from sidecar import kube
+from sidecar.agent import changes as changes_module
 from sidecar.agent import node as node_module
 from sidecar.agent import probation as probation_module
 from sidecar.agent import reloads as reloads_module
@@ -134,10 +135,10 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POD_NAME", "node-x")
     monkeypatch.setenv("POD_NAMESPACE", "logging")
     # No `fluent-bit` to try with: that is what `trial` is about.
-    monkeypatch.setattr(supervisor_module, "_FLUENT_BIT", "no-such-program")
+    monkeypatch.setattr(changes_module, "_FLUENT_BIT", "no-such-program")
     monkeypatch.setattr(supervisor_module, "_STEP_SECONDS", 0.01)
     monkeypatch.setattr(supervisor_module, "_POLL_SECONDS", 0.02)
-    monkeypatch.setattr(supervisor_module, "_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(changes_module, "_AGAIN_SECONDS", 0.1)
     monkeypatch.setattr(node_module, "_START_SECONDS", 0.01)
     monkeypatch.setattr(reloads_module, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(probation_module, "STEADY_SECONDS", 0.05)
@@ -307,6 +308,22 @@ def test_it_starts_with_the_last_good_one(bed: Bed) -> None:
         bed.write(bed.text(CAP))
         bed.until(lambda: bed.changes("applied") == 1, "it is mended")
         assert bed.metric("sidecar_config_valid") == 1
+
+
+def test_it_starts_with_the_last_good_one_while_a_secret_is_missing(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    basic = "auth: {basic: {username: {env: LATE_USER}, password: {env: LATE_USER}}}"
+    bed.write(bed.text().replace(f"url: '{bed.search.url}'", f"url: '{bed.search.url}', {basic}"))
+    with bed.running():
+        bed.until(lambda: bed.failures, "without another one it ends")
+    assert str(bed.failures.pop()).startswith(
+        "opensearch.auth.basic.username: the environment variable LATE_USER is not set"
+    )
+    bed.state.keep_good(bed.text())
+    with bed.running():
+        bed.until(lambda: bed.changes("failed") == 1, "it is told")
+        monkeypatch.setenv("LATE_USER", "admin")
+        bed.until(lambda: bed.changes("applied") == 1, "it is in force")
+    assert bed.failures == []
 
 
 def test_a_running_fluent_bit_that_dies_of_what_is_new_at_the_start(bed: Bed, fluent_bit: FakeFluentBit) -> None:
