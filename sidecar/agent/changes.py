@@ -6,7 +6,7 @@ import threading
 import time
 
 from sidecar.agent.configfile import Loaded, digest, pinned, same
-from sidecar.agent.first import First, usable
+from sidecar.agent.first import First, note_unused, usable
 from sidecar.agent.inforce import InForce
 from sidecar.agent.laststate import LastState
 from sidecar.agent.proving import Proving
@@ -135,6 +135,7 @@ class Changes:
         began = time.monotonic()
         before, proven = self._now.loaded, self.proving.proven
         parts = self._now.parts(loaded.config)
+        note_unused(loaded.config)
         verdict: Verdict | None = None
         if self._reloads:
             if not self._passes(loaded):

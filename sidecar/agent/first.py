@@ -1,12 +1,15 @@
 """What `sidecar run` begins with: what pipeline.yaml says, or where that can't be, the last that worked."""
 
+import logging
 from dataclasses import dataclass
 
 from sidecar.agent.configfile import Loaded, load_text
 from sidecar.agent.laststate import STATE, LastState, last_good
-from sidecar.config import read_text
+from sidecar.config import UNUSED, Config, read_text
 from sidecar.errors import SidecarError
 from sidecar.render import render
+
+log = logging.getLogger(__name__)
 
 _INSTEAD = "The last configuration that worked is in force."
 
@@ -61,6 +64,12 @@ def choose(file: str) -> First:
     if why and good and good.text != text:
         return First(good, text, why, "rejected")
     return First(loaded, text)
+
+
+def note_unused(config: Config) -> None:
+    """Log which keys of the file have no effect."""
+    for key in config.unused():
+        log.warning("%s: %s", key, UNUSED)
 
 
 def _good(text: str | None) -> Loaded | None:

@@ -1,7 +1,6 @@
 """What is in force: a configuration, the agent that runs it, and Fluent Bit's files for it."""
 
 import gc
-import logging
 
 from sidecar import opensearch
 from sidecar.agent.carry import Carried
@@ -9,11 +8,9 @@ from sidecar.agent.configfile import Loaded
 from sidecar.agent.node import Node
 from sidecar.agent.reloads import Reloads
 from sidecar.agent.run import Agent
-from sidecar.config import UNUSED, Config
+from sidecar.config import Config
 from sidecar.kube import ApiServer
 from sidecar.opensearch import Client
-
-log = logging.getLogger(__name__)
 
 Parts = tuple[Client, Node]
 """What an agent is made with; to make these may fail, and harms nothing."""
@@ -87,8 +84,6 @@ class InForce:
             SidecarError: It can't be started; then none runs.
         """
         self.end()
-        for key in loaded.config.unused():
-            log.warning("%s: %s", key, UNUSED)
         client, node = parts
         agent = Agent(loaded.config, self._api, client, node, self._reloads, fluent_bit=self._fluent_bit)
         self._carried.follow(agent.registry)

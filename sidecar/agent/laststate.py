@@ -38,25 +38,38 @@ class LastState:
         self._version = Path(layout.version)
 
     def check_version(self) -> None:
-        """See that this version understands what is below `paths.state`, and note its layout where nobody has.
+        """See that this version understands what is below `paths.state`; where nobody has noted it, it does.
 
         Raises:
-            SidecarError: It was written by a newer version, or can't be written.
+            SidecarError: It was written by a newer version, or can't be read.
         """
         try:
             known = self._version.read_text(errors="replace").strip() if self._version.exists() else ""
-            if not known:
-                make_folder(self._version.parent)
-                write_file(self._version, f"{LAYOUT_VERSION}\n")
         except OSError as error:
-            hint = "check space, owner and mode of paths.state"
-            raise SidecarError(f"{error.filename or self._version}: {error.strerror}", hint=hint) from error
+            raise self._failed(error) from error
         if known and known != str(LAYOUT_VERSION):
             raise SidecarError(
                 f"{self._version} says {known[:20]!r}: this version knows layout {LAYOUT_VERSION} of paths.state",
                 hint="run the version that wrote it, or a newer one; or set another paths.state, and what waits there "
                 "stays unsent",
             )
+
+    def note_version(self) -> None:
+        """Note how it is laid out.
+
+        Raises:
+            SidecarError: It can't be written.
+        """
+        try:
+            if not self._version.exists():
+                make_folder(self._version.parent)
+                write_file(self._version, f"{LAYOUT_VERSION}\n")
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> SidecarError:
+        hint = "check space, owner and mode of paths.state"
+        return SidecarError(f"{error.filename or self._version}: {error.strerror}", hint=hint)
 
     def good(self) -> str | None:
         """The text of the last configuration that worked."""

@@ -73,6 +73,7 @@ class Supervisor:
         with StatusServer(address, port, self._registry, ready=now.ready, alive=now.failed) as server:
             self._state.check_version()
             self._changes.start(self._first)
+            self._state.note_version()
             log.info("fluent-sidecar %s for cluster %s, metrics at port %d", __version__, config.cluster, server.port)
             self._changes.check_running()
             self._loop()

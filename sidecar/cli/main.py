@@ -235,11 +235,12 @@ def run(
     stopping = stop_on_signals()
     from sidecar import kube  # noqa: PLC0415
     from sidecar.agent import log  # noqa: PLC0415
-    from sidecar.agent.first import choose  # noqa: PLC0415
+    from sidecar.agent.first import choose, note_unused  # noqa: PLC0415
     from sidecar.agent.supervisor import Supervisor  # noqa: PLC0415
 
     first = choose(config_file)
     log.set_up(log_format)
+    note_unused(first.loaded.config)
     api = kube.connect(kubeconfig=kubeconfig, context=context)
     Supervisor(config_file, first, api, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 

@@ -24,12 +24,13 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 def test_the_layout_is_noted_once(tmp_path: Path, config: Config) -> None:
     for _ in range(2):
         LastState(config).check_version()
+        LastState(config).note_version()
     assert (tmp_path / "state/version").read_text() == "1\n"
 
 
 @pytest.mark.parametrize("known", ["2\n", "1.1", "x"])
 def test_a_layout_of_another_version_is_refused(tmp_path: Path, config: Config, known: str) -> None:
-    LastState(config).check_version()
+    LastState(config).note_version()
     (tmp_path / "state/version").write_text(known)
     with pytest.raises(SidecarError, match="this version knows layout 1"):
         LastState(config).check_version()
@@ -38,7 +39,7 @@ def test_a_layout_of_another_version_is_refused(tmp_path: Path, config: Config, 
 def test_a_state_folder_that_can_not_be_written(tmp_path: Path, config: Config) -> None:
     (tmp_path / "state").touch()
     with pytest.raises(SidecarError, match="File exists"):
-        LastState(config).check_version()
+        LastState(config).note_version()
 
 
 def test_good_and_rejected_ones_are_kept(config: Config) -> None:
