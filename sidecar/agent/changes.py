@@ -73,7 +73,7 @@ class Changes:
                 self._now.begin(good, self._now.parts(good.config))
             except SidecarError:
                 raise error from None  # what is wrong is not in pipeline.yaml
-            self._try_again(loaded.text, error)
+            self._postpone(loaded.text, error)
         if first.problem:
             self._telling.bad(first.kind, first.problem)
         self.proving.begin(self._now.loaded)
@@ -90,15 +90,16 @@ class Changes:
             return None
         return Loaded(text, config)
 
-    def due(self) -> str | None:
-        """A text whose turn it is to be tried again."""
-        if self._again is None or time.monotonic() < self._again[0]:
-            return None
-        return self._again[1]
+    def try_again(self) -> None:
+        """Try what could not be applied again, when it is time."""
+        if self._again is not None and time.monotonic() >= self._again[0]:
+            text, self._again = self._again[1], None
+            self._consider(text)
 
     def take(self, found: str | ConfigError) -> None:
         """Take in what the file says now, or why it can't be read."""
         self._again = None
+        self._telling.fresh()
         if isinstance(found, ConfigError):
             self._refuse("invalid", str(found))
         elif found == self._now.loaded.text:
@@ -129,7 +130,7 @@ class Changes:
         except SidecarError as error:
             if not self._now.runs:
                 raise
-            self._try_again(text, error)
+            self._postpone(text, error)
 
     def _change(self, loaded: Loaded) -> None:
         began = time.monotonic()
@@ -170,7 +171,7 @@ class Changes:
             return False
         return True
 
-    def _try_again(self, text: str, error: SidecarError) -> None:
+    def _postpone(self, text: str, error: SidecarError) -> None:
         """A Secret that isn't mounted yet, a full disk: what the file says may be right."""
         self._again = (time.monotonic() + _AGAIN_SECONDS, text)
         self._refuse("failed", f"{self._name}: can't be applied, tried again every {_AGAIN_SECONDS:.0f} s: {error}")

@@ -31,7 +31,7 @@ class ConfigFile:
 
     Args:
         path: The file.
-        text: What is known of it already.
+        text: What is known of it already; None where it could not be read.
     """
 
     def __init__(self, path: str, text: str | None = None) -> None:
@@ -54,6 +54,8 @@ class ConfigFile:
             text = read_text(self._path)
         except ConfigError as failure:
             text, error = f"\0{failure}", failure
+        if error and self._known is None:
+            self._known = text  # it is known that it can't be read
         if text == self._known:
             self._waiting = None
         elif text != self._waiting:

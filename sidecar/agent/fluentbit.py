@@ -10,6 +10,7 @@ from typing import Any
 
 _TIMEOUT = 2.0
 _FAILURES = (OSError, http.client.HTTPException)
+_IN_PROGRESS = 400
 _KINDS = ("input", "filter", "output")
 # A proxy of the environment (HTTP_PROXY) is for what is elsewhere.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -70,14 +71,20 @@ class FluentBit:
         except (*_FAILURES, ValueError, TypeError, AttributeError):
             return None
 
-    def ask_to_reload(self) -> bool:
-        """Ask; whether the request arrived. What comes of it the answer doesn't say: nothing has happened by then."""
+    def ask_to_reload(self) -> bool | None:
+        """Ask; True if it begins, False while an earlier one is in progress, None without an answer.
+
+        What comes of it the answer doesn't say: nothing has happened by then.
+        """
         request = urllib.request.Request(f"{self._url}/api/v2/reload", data=b"{}", method="POST")  # noqa: S310 - http only
         try:
             with _OPENER.open(request, timeout=_TIMEOUT):
                 return True
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False if error.code == _IN_PROGRESS else None
         except _FAILURES:
-            return False
+            return None
 
     def _get(self, path: str) -> Any:
         with _OPENER.open(f"{self._url}{path}", timeout=_TIMEOUT) as answer:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter
 
 from sidecar.agent.fluentbit import FluentBit
-from sidecar.agent.verdict import Judge, Verdict
+from sidecar.agent.verdict import LONGEST_SECONDS, Judge, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +63,16 @@ class Reloads:
             return verdict
 
     def _reload(self, fall_back: Callable[[], None] | None) -> Verdict:
-        seen = self.fluent_bit.look()
-        if not seen.listening:
-            return Verdict.ABSENT
-        if seen.count is None or not self.fluent_bit.ask_to_reload():
-            self.reason = _SAID[Verdict.SILENT]
-            return Verdict.SILENT
-        judge = Judge(seen.count, self.expected, time.monotonic())
+        before = self._ask()
+        if isinstance(before, Verdict):
+            self.reason = _SAID.get(before, "")
+            return before
+
+        def idle() -> bool:
+            # It takes the request: then the one before has ended, and in vain if it isn't counted.
+            return self.fluent_bit.ask_to_reload() is True and (self.fluent_bit.reload_count() or 0) <= before
+
+        judge = Judge(before, self.expected, time.monotonic())
         verdict = None
         while verdict is None:
             if fall_back is not None and judge.gone(time.monotonic()):
@@ -77,7 +80,24 @@ class Reloads:
                 fall_back = None
             stopped = self._stopping.wait(_LOOK_SECONDS)
             now = time.monotonic()
-            verdict = Verdict.STOPPED if stopped else judge.take(now, self.fluent_bit.look(), self.fluent_bit.plugins)
+            verdict = (
+                Verdict.STOPPED if stopped else judge.take(now, self.fluent_bit.look(), self.fluent_bit.plugins, idle)
+            )
         broken = f"it runs without {', '.join(sorted(judge.missing))}"
         self.reason = broken if verdict is Verdict.BROKEN else _SAID.get(verdict, "")
         return verdict
+
+    def _ask(self) -> int | Verdict:
+        """Have it begin, after one that is in progress; its count before, or why it doesn't."""
+        end = time.monotonic() + LONGEST_SECONDS
+        while True:
+            seen = self.fluent_bit.look()
+            if not seen.listening:
+                return Verdict.ABSENT
+            begun = None if seen.count is None else self.fluent_bit.ask_to_reload()
+            if begun and seen.count is not None:
+                return seen.count
+            if begun is None or time.monotonic() >= end:
+                return Verdict.SILENT
+            if self._stopping.wait(_LOOK_SECONDS):
+                return Verdict.STOPPED

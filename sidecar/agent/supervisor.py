@@ -92,7 +92,8 @@ class Supervisor:
                 self._changes.fall_back(why)
             if time.monotonic() - polled >= _POLL_SECONDS:
                 found = self._file.poll()
-                found = self._changes.due() if found is None else found
                 if found is not None:
                     self._changes.take(found)
+                else:
+                    self._changes.try_again()
                 polled = time.monotonic()

@@ -30,11 +30,15 @@ class Telling:
         self._changes = Counter(
             "sidecar_config_changes", "Changes of pipeline.yaml, by what came of them.", ["result"], registry=registry
         )
-        self._valid.set(1)
+        self._set_valid(True)
+
+    def fresh(self) -> None:
+        """The file is another one: what is wrong with it is news, whatever was said before."""
+        self._last = ""
 
     def applied(self, text: str) -> None:
         """A change has taken effect."""
-        self._valid.set(1)
+        self._set_valid(True)
         self._changes.labels("applied").inc()
         self._last = ""
         log.info("%s", text)
@@ -42,10 +46,9 @@ class Telling:
 
     def valid(self) -> None:
         """The file says what is in force."""
-        if self._last:
-            self._last = ""
+        if not self._is_valid:
             log.info("pipeline.yaml is again what is in force")
-        self._valid.set(1)
+        self._set_valid(True)
 
     def bad(self, result: str, text: str) -> None:
         """A change has not taken effect.
@@ -54,7 +57,7 @@ class Telling:
             result: `invalid`, `rejected` or `failed`; the last is tried again.
             text: Why, and what is in force instead.
         """
-        self._valid.set(0)
+        self._set_valid(False)
         if text == self._last:
             return
         self._last = text
@@ -67,3 +70,7 @@ class Telling:
         text = f"pipeline.yaml: {', '.join(keys)}: takes effect in a new pod; until then this one keeps what it has"
         log.warning("%s", text)
         self._events.tell("Warning", "ConfigNeedsNewPod", text)
+
+    def _set_valid(self, valid: bool) -> None:
+        self._is_valid = valid
+        self._valid.set(valid)

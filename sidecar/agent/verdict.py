@@ -14,8 +14,10 @@ GONE_SECONDS = 0.7
 """How long its port may be closed before it is taken to be ending. Where it is, it needs another second to end."""
 LOST_SECONDS = 10.0
 """How long its port may be closed before it is gone."""
-PATIENCE_SECONDS = 10.0
-"""How long it may take to begin, and to show its plugins."""
+PATIENCE_SECONDS = 3.0
+"""How often it is asked whether it is still at it, while its count stays as it is."""
+LONGEST_SECONDS = 60.0
+"""How long it may take: what it stops waits for its last requests, of which each may take 30 s."""
 _SETTLE_SECONDS = 3.0
 """How long a plugin may lack from the list of those that run."""
 
@@ -59,7 +61,7 @@ class Judge:
     def __init__(self, before: int, expected: frozenset[str], asked: float) -> None:
         self._before = before
         self._expected = expected
-        self._asked = self._heard = asked
+        self._asked = self._heard = self._checked = asked
         self._closed_since: float | None = None
         self._closed = False
         self._up_since: float | None = None
@@ -70,13 +72,16 @@ class Judge:
         """Whether it seems to be ending: its port has been closed for longer than a reload takes."""
         return self._closed_since is not None and now - self._closed_since >= GONE_SECONDS
 
-    def take(self, now: float, seen: Glimpse, plugins: Callable[[], frozenset[str] | None]) -> Verdict | None:
+    def take(
+        self, now: float, seen: Glimpse, plugins: Callable[[], frozenset[str] | None], idle: Callable[[], bool]
+    ) -> Verdict | None:
         """Take in what it shows; None where that is no verdict yet.
 
         Args:
             now: Seconds, monotonic.
             seen: What it shows.
             plugins: Asks for the plugins that run.
+            idle: Asks whether no reload is in progress.
         """
         if not seen.listening:
             self._closed_since = now if self._closed_since is None else self._closed_since
@@ -84,18 +89,22 @@ class Judge:
             return Verdict.DIED if now - self._closed_since >= LOST_SECONDS else None
         self._closed_since = None
         if seen.count is None:
-            return Verdict.SILENT if now - self._heard >= PATIENCE_SECONDS else None
+            return Verdict.SILENT if now - self._heard >= LONGEST_SECONDS else None
         self._heard = now
         if seen.count > self._before:
             return self._up(now, plugins())
         if self._closed or seen.count < self._before:
             return Verdict.DIED  # it counts from 0 again: another process
-        return Verdict.REFUSED if now - self._asked >= PATIENCE_SECONDS else None
+        if now - self._checked >= PATIENCE_SECONDS:
+            self._checked = now
+            if idle():
+                return Verdict.REFUSED
+        return Verdict.SILENT if now - self._asked >= LONGEST_SECONDS else None
 
     def _up(self, now: float, running: frozenset[str] | None) -> Verdict | None:
         self._up_since = now if self._up_since is None else self._up_since
         if running is None:
-            return Verdict.SILENT if now - self._up_since >= PATIENCE_SECONDS else None
+            return Verdict.SILENT if now - self._up_since >= LONGEST_SECONDS else None
         self.missing = self._expected - running
         if not self.missing:
             return Verdict.DONE

@@ -20,6 +20,7 @@ _MOST_TEXT = 1024
 """Bytes that the API server takes of a message."""
 _MOST, _SPAN_SECONDS = 20, 3600.0
 """So many at most in so long: a file that changes every second must not fill the cluster's Events."""
+_REPEAT_SECONDS = 60.0
 _REQUEST_SECONDS = 5.0
 
 
@@ -42,12 +43,12 @@ class PodEvents:
         self._name, self._uid = environment.get(NAME, ""), environment.get(UID, "")
         self._namespace = environment.get(NAMESPACE) or (api.namespace if api else "")
         self._clock = clock
-        self._last: tuple[str, str] | None = None
+        self._last: tuple[str, str, float] | None = None
         self._written: deque[float] = deque(maxlen=_MOST)
         self._complained = False
 
     def tell(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
-        """Write one, in the background; not the same one twice in a row.
+        """Write one, in the background; not the same one twice within a minute.
 
         Args:
             kind: Its type.
@@ -56,9 +57,11 @@ class PodEvents:
         """
         now = self._clock()
         full = len(self._written) == _MOST and now - self._written[0] < _SPAN_SECONDS
-        if not (self._api and self._name) or full or self._last == (reason, message):
+        last_reason, last_message, last = self._last or ("", "", 0.0)
+        repeated = (last_reason, last_message) == (reason, message) and now - last < _REPEAT_SECONDS
+        if not (self._api and self._name) or full or repeated:
             return
-        self._last = (reason, message)
+        self._last = (reason, message, now)
         self._written.append(now)
         body = self._event(kind, reason, message, self._api.time())
         threading.Thread(target=self._send, args=(self._api, body), name="pod-event", daemon=True).start()

@@ -26,6 +26,7 @@ class FakeFluentBit:
         seen: What was read, at all starts and reloads.
         plugins: Those that run, as `sidecar.render.plugins` names them; at first those of the smallest pipeline.yaml.
         dies_of: Called at a reload, after which it ends; whether it does.
+        busy: So many requests to reload are answered that one is in progress.
         down_seconds: After which it is started again then.
     """
 
@@ -42,6 +43,7 @@ class FakeFluentBit:
         self.seen = [read()]
         self.plugins = plugins(fluent_bit(loads("cluster: c\nopensearch: {url: https://h}")))
         self.dies_of: Callable[[], bool] = lambda: False
+        self.busy = 0
         self.down_seconds = 0.2
         self._server = _Server(("127.0.0.1", port), self._handler())
         self.port = int(self._server.server_address[1])
@@ -103,11 +105,15 @@ class FakeFluentBit:
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
+                if fake.busy:
+                    fake.busy -= 1
+                    self._send(b'{"reload":"in progress","status":-2}', 400)
+                    return
                 self._send(b'{"reload":"done","status":0}')
                 fake.reload()
 
-            def _send(self, answer: bytes) -> None:
-                self.send_response(200)
+            def _send(self, answer: bytes, status: int = 200) -> None:
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)

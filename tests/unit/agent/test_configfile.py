@@ -74,6 +74,14 @@ def test_a_file_that_goes_and_comes_back(path: Path) -> None:
     assert polls(file) == [None, "one", None]
 
 
+def test_a_file_that_could_not_be_read_is_no_news(path: Path) -> None:
+    path.unlink()
+    file = ConfigFile(str(path))
+    assert polls(file) == [None, None, None]
+    path.write_text("one")
+    assert polls(file) == [None, "one", None]
+
+
 def test_folders_and_ports_wait_for_a_new_pod() -> None:
     present = loads(BASE)
     wanted = loads(

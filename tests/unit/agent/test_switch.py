@@ -125,9 +125,8 @@ def test_other_templates_are_waited_for_with_a_closed_port(bed: Bed, fake: FakeF
 
 def test_one_that_is_refused_is_taken_back(bed: Bed, fake: FakeFluentBit, monkeypatch: pytest.MonkeyPatch) -> None:
     before = bed.current()
-    works = iter([False, True])
     reload = fake.reload
-    monkeypatch.setattr(fake, "reload", lambda: reload() if next(works) else None)
+    monkeypatch.setattr(fake, "reload", lambda: reload() if bed.current() == before else None)
     assert switch(bed.node(CAP), bed.old, bed.reloads) is Verdict.REFUSED
     assert bed.current() == before
     assert fake.reloads == 2, "it is made sure that it runs with what was before"
@@ -212,7 +211,7 @@ def test_one_reload_at_a_time(bed: Bed, fake: FakeFluentBit, monkeypatch: pytest
     running = 0
     ask = bed.reloads.fluent_bit.ask_to_reload
 
-    def watched() -> bool:
+    def watched() -> bool | None:
         nonlocal running
         running += 1
         at_once.append(running)
@@ -228,6 +227,12 @@ def test_one_reload_at_a_time(bed: Bed, fake: FakeFluentBit, monkeypatch: pytest
         thread.join()
     assert at_once == [1] * 5
     assert fake.reloads == 6
+
+
+def test_one_that_is_in_progress_is_waited_for(bed: Bed, fake: FakeFluentBit) -> None:
+    fake.busy = 3
+    assert bed.reloads.reload() is Verdict.DONE
+    assert (fake.busy, fake.reloads) == (0, 2)
 
 
 def test_a_failed_reload_is_in_the_log(bed: Bed, fake: FakeFluentBit, caplog: pytest.LogCaptureFixture) -> None:
