@@ -13,6 +13,8 @@ from sidecar.agent.verdict import LONGEST_SECONDS, Judge, Verdict
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.1
+_HALT_SECONDS = 1.0
+"""How long Fluent Bit may take to find that it refuses what it read."""
 _SAID = {
     Verdict.REFUSED: "it refuses what it was to read, and goes on with what it had",
     Verdict.DIED: "it ended",
@@ -69,8 +71,13 @@ class Reloads:
             return before
 
         def idle() -> bool:
-            # It takes the request: then the one before has ended, and in vain if it isn't counted.
-            return self.fluent_bit.ask_to_reload() is True and (self.fluent_bit.reload_count() or 0) <= before
+            # It takes the request: then the one before has ended. In vain, unless this one, which a busy Fluent Bit
+            # may have taken for the first, is counted.
+            if self.fluent_bit.ask_to_reload() is not True:
+                return False
+            self._stopping.wait(_HALT_SECONDS)
+            count = self.fluent_bit.reload_count()
+            return count is not None and count <= before
 
         judge = Judge(before, self.expected, time.monotonic())
         verdict = None

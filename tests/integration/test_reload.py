@@ -29,7 +29,7 @@ def node(
 
 def test_changes_under_load(node: Node, record_property: Callable[[str, object], None]) -> None:
     node.start()
-    lines = node.write_lines()
+    lines = node.write_lines(rate=800)
     node.until(node.found, 30, "the first lines arrive")
     seconds = []
     redact = {"redact": [{"name": "numbers", "pattern": "zzz[0-9]", "replace": "-"}]}

@@ -35,6 +35,7 @@ SECRET = secret("node")
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node, "_START_SECONDS", 0.01)
     monkeypatch.setattr(reloads, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(reloads, "_HALT_SECONDS", 0.05)
     monkeypatch.setattr(verdict, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(verdict, "LOST_SECONDS", 0.3)
     monkeypatch.setattr(fluentbit, "_TIMEOUT", 0.3)

@@ -141,6 +141,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes_module, "_AGAIN_SECONDS", 0.1)
     monkeypatch.setattr(node_module, "_START_SECONDS", 0.01)
     monkeypatch.setattr(reloads_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(reloads_module, "_HALT_SECONDS", 0.05)
     monkeypatch.setattr(probation_module, "STEADY_SECONDS", 0.05)
     for name, seconds in (("PATIENCE_SECONDS", 0.5), ("GONE_SECONDS", 0.05)):
         monkeypatch.setattr(verdict_module, name, seconds)

@@ -58,6 +58,7 @@ class Bed:
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_module, "_START_SECONDS", 0.01)
     monkeypatch.setattr(reloads_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(reloads_module, "_HALT_SECONDS", 0.05)
     for name, seconds in (
         ("PATIENCE_SECONDS", 0.5),
         ("LOST_SECONDS", 5),
