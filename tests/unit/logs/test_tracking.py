@@ -277,6 +277,18 @@ def test_a_look_sees_every_change(tmp_path: Path) -> None:
         Scanner(str(tmp_path / "missing"), lambda _path: True).look()
 
 
+def test_a_folder_that_may_not_be_listed_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+
+    with pytest.raises(PermissionError):
+        Scanner(str(tmp_path), lambda _path: True).look()
+
+
 def test_a_folder_that_did_not_change_is_not_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     container = tmp_path / "ns_p_u" / "c"
     container.mkdir(parents=True)
