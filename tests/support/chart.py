@@ -42,7 +42,7 @@ def values(text: str) -> tuple[Value, ...]:
     return _values(yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text), text.splitlines())
 
 
-def _values(node: yaml.Node, data: Json, lines: list[str]) -> tuple[Value, ...]:
+def _values(node: yaml.Node | None, data: Json, lines: list[str]) -> tuple[Value, ...]:
     assert isinstance(node, yaml.MappingNode)
     found = []
     for key, child in node.value:
