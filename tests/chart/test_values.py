@@ -1,7 +1,6 @@
 """What the chart's values may be: the schema, the messages, and pipeline.yaml as it arrives in the ConfigMap."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
