@@ -81,6 +81,7 @@ def test_the_sidecar_keeps_running_and_is_asked_about_itself_alone(helm: Path) -
         "NODE_NAME": "spec.nodeName",
         "POD_NAME": "metadata.name",
         "POD_NAMESPACE": "metadata.namespace",
+        "POD_UID": "metadata.uid",
     }
 
 

@@ -13,7 +13,7 @@ from tests.support.chart import CHART
 from tests.support.helm import MINIMAL, one, render
 
 NAMESPACE = "logging"
-OWN_EVENTS = {Right(verb, "events", "", NAMESPACE) for verb in ("create", "patch")}
+OWN_EVENTS = {Right("create", "events", "", NAMESPACE)}
 """What a change of the configuration came to is an event of the pod."""
 
 
