@@ -63,4 +63,4 @@ def test_the_notes_say_what_to_do_next(
     assert "exec daemonset/notes-fluent-sidecar -- sidecar doctor" in notes
     assert "logs job/notes-fluent-sidecar-apply" in notes
     assert f"/var/lib/fluent-sidecar/{namespace}_notes-fluent-sidecar" in notes
-    assert "Fargate are not supported" in notes
+    assert "Windows nodes and Fargate are not supported" in notes

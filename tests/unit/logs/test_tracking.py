@@ -199,6 +199,13 @@ def test_a_damaged_state_file_is_begun_anew(node: Node, caplog: pytest.LogCaptur
     node.tracker.step()
 
 
+def test_the_state_of_a_version_to_come_is_begun_anew_and_said(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    Path(node.layout.tracked).write_text('{"version": 2, "files": []}')
+    node.start()
+    assert "is of another version, so that rotated log files are read again" in caplog.text
+    node.tracker.step()
+
+
 def test_a_gzip_file_with_a_torn_line_is_not_waited_for_for_ever(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     node.file("0.log.1.gz", "line\n" * 10 + "torn")
     node.file("0.log.2.gz", "line\n" * 10)
