@@ -19,7 +19,7 @@ def named(text: str) -> Iterator[str]:
     """The paths of values in a text: in backticks, or behind --set; of `pipeline` the first word."""
     for path in re.findall(r"`([A-Za-z]+(?:\.[A-Za-z]+)+)\b[^`]*`|--set ([A-Za-z.]+)=", text):
         found = path[0] or path[1]
-        if found.partition(".")[0] in {key.name for key in KEYS}:
+        if found.partition(".")[0] in {key.name for key in KEYS} and not found.endswith(".crt"):
             yield found
 
 
