@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sidecar import __version__
 from tests.support.chart import CHART
 from tests.support.golden import check_golden
 from tests.support.helm import KUBERNETES, MINIMAL, call, containers, mounts, one, pod_of, pods_in, render
@@ -22,7 +23,8 @@ def test_a_feature_renders_as_when_somebody_last_looked(helm: Path, values: Path
     for found in render(helm, values):
         name = f"{found['kind']}-{found['metadata']['name']}.yaml"
         assert name not in files
-        files[name] = yaml.safe_dump(found, sort_keys=False, width=120, allow_unicode=True)
+        text = yaml.safe_dump(found, sort_keys=False, width=120, allow_unicode=True)
+        files[name] = text.replace(__version__, "VERSION")  # a release changes none
 
     how = GOLDEN / values.name.removesuffix("-values.yaml")
     check_golden(how, files, update=update_golden)
@@ -148,3 +150,42 @@ def test_nothing_depends_on_the_cluster_that_it_is_rendered_for() -> None:
     for file in (CHART / "templates").iterdir():
         assert "lookup" not in file.read_text(), file
         assert ".Capabilities" not in file.read_text(), file
+
+
+def test_labels_and_annotations_of_ours_are_not_doubled_by_the_users(helm: Path) -> None:
+    labels = {"app.kubernetes.io/component": "mine", "app.kubernetes.io/part-of": "mine", "team": "x"}
+    given = MINIMAL | {
+        "commonLabels": labels,
+        "podLabels": labels,
+        "podAnnotations": {"kubectl.kubernetes.io/default-container": "fluent-bit"},
+        "serviceAccount": {"labels": labels},
+        "podMonitor": {"enabled": True, "labels": labels},
+        "prometheusRule": {"enabled": True, "labels": labels, "alertLabels": {"severity": "info"}},
+    }
+
+    objects = render(helm, given)  # which refuses a key that is there twice
+
+    template = one(objects, "DaemonSet")["spec"]["template"]["metadata"]
+    assert template["labels"]["app.kubernetes.io/component"] == "node"
+    assert template["annotations"] == {"kubectl.kubernetes.io/default-container": "fluent-bit"}
+    for found in objects:
+        assert found["metadata"]["labels"]["team"] == "x"
+    [group] = one(objects, "PrometheusRule")["spec"]["groups"]
+    assert {rule["labels"]["severity"] for rule in group["rules"]} == {"info"}
+
+
+def test_a_probe_may_be_another_one(helm: Path) -> None:
+    given = {"startupProbe": {"httpGet": {"path": "/livez"}}, "livenessProbe": {"exec": {"command": ["true"]}}}
+
+    sidecar = containers(pod_of(render(helm, MINIMAL | {"sidecar": given})))["sidecar"]
+
+    assert sidecar["startupProbe"]["httpGet"] == {"path": "/livez", "port": "metrics"}
+    assert "httpGet" not in sidecar["livenessProbe"]
+    assert sidecar["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_what_is_set_to_null_is_gone(helm: Path) -> None:
+    for gone in ("affinity", "nodeSelector", "tolerations"):
+        assert gone not in pod_of(render(helm, MINIMAL, "--set", f"{gone}=null"))
+    # A map is merged: what is beside it stays.
+    assert "affinity" in pod_of(render(helm, MINIMAL | {"affinity": {}}))

@@ -41,16 +41,32 @@ Labels of pods, from (dict "context" $ "component" NAME): no version of the char
 {{- toYaml (merge $own (deepCopy .context.Values.podLabels) (deepCopy .context.Values.commonLabels)) -}}
 {{- end -}}
 
+{{/*
+Labels of an object, from (dict "context" $ "component" NAME "extra" MAP), of which the last two may be left out. None is
+there twice, whatever the values say.
+*/}}
 {{- define "fluent-sidecar.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/name: {{ include "fluent-sidecar.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name | trunc 63 }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: fluent-sidecar
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- with .context -}}
+{{- $own := dict
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/name" (include "fluent-sidecar.name" .)
+  "app.kubernetes.io/instance" (.Release.Name | trunc 63)
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/part-of" "fluent-sidecar"
+  "app.kubernetes.io/managed-by" .Release.Service
+-}}
+{{- with $.component -}}{{- $_ := set $own "app.kubernetes.io/component" . -}}{{- end -}}
+{{- toYaml (merge $own (deepCopy (default dict $.extra)) (deepCopy .Values.commonLabels)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A probe, from (dict "path" PATH "probe" MAP): by HTTP, unless the values say how.
+*/}}
+{{- define "fluent-sidecar.probe" -}}
+{{- $how := dict "httpGet" (dict "path" .path "port" "metrics") -}}
+{{- if or .probe.exec .probe.tcpSocket .probe.grpc -}}{{- $how = dict -}}{{- end -}}
+{{- toYaml (merge (deepCopy .probe) $how) -}}
 {{- end -}}
 
 {{/*
