@@ -12,6 +12,7 @@ from tests.support.golden import check_golden
 from tests.support.helm import KUBERNETES, MINIMAL, call, containers, mounts, one, pod_of, pods_in, render
 
 GOLDEN = Path(__file__).parent / "golden"
+VALUE = {"securityContext": "podSecurityContext"}
 FEATURES = sorted((CHART / "ci").glob("*-values.yaml"))
 
 feature = pytest.mark.parametrize("values", FEATURES, ids=lambda path: path.name.removesuffix("-values.yaml"))
@@ -185,7 +186,9 @@ def test_a_probe_may_be_another_one(helm: Path) -> None:
 
 
 def test_what_is_set_to_null_is_gone(helm: Path) -> None:
-    for gone in ("affinity", "nodeSelector", "tolerations"):
-        assert gone not in pod_of(render(helm, MINIMAL, "--set", f"{gone}=null"))
+    for gone in ("affinity", "nodeSelector", "tolerations", "securityContext"):
+        assert gone not in pod_of(render(helm, MINIMAL, "--set", f"{VALUE.get(gone, gone)}=null"))
+    for gone in ("livenessProbe", "securityContext", "resources"):
+        assert gone not in containers(pod_of(render(helm, MINIMAL, "--set", f"sidecar.{gone}=null")))["sidecar"]
     # A map is merged: what is beside it stays.
     assert "affinity" in pod_of(render(helm, MINIMAL | {"affinity": {}}))

@@ -47,7 +47,7 @@ The alerts, from the labels that select the release's pods: what docs/metrics.md
   for: 15m
   severity: warning
   summary: The sidecar of {{ "{{ $labels.pod }}" }} does not see its index templates in OpenSearch.
-  description: Nothing is sent before they are there; it waits on the node's disk. The sidecar's log says why.
+  description: Nothing is sent before they are there, or ones of another version; it waits on the node's disk. The sidecar's log says why.
 - alert: FluentSidecarLogsLost
   expr: sum by (pod) (increase(sidecar_log_all_bytes_lost_total{ {{- . -}} }[15m])) > 0
   severity: warning

@@ -74,7 +74,7 @@ An image, from (dict "context" $ "image" {registry, repository, tag, digest} "ta
 */}}
 {{- define "fluent-sidecar.image" -}}
 {{- $registry := .image.registry -}}
-{{- with dig "imageRegistry" "" .context.Values.global -}}{{- $registry = . -}}{{- end -}}
+{{- with dig "imageRegistry" "" (default dict .context.Values.global) -}}{{- $registry = . -}}{{- end -}}
 {{- $name := ternary (printf "%s/%s" $registry .image.repository) .image.repository (ne $registry "") -}}
 {{- printf "%s:%s" $name (default .tag .image.tag) -}}
 {{- with .image.digest }}@{{ . }}{{ end -}}
@@ -93,7 +93,7 @@ What the configuration is rendered for: 5.1.1 is the default of fluentbit.versio
 {{- end -}}
 
 {{- define "fluent-sidecar.imagePullSecrets" -}}
-{{- $all := concat .Values.imagePullSecrets (dig "imagePullSecrets" list .Values.global) -}}
+{{- $all := concat .Values.imagePullSecrets (dig "imagePullSecrets" list (default dict .Values.global)) -}}
 {{- with $all -}}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -215,7 +215,7 @@ Refuses what the schema can't, in words that say what to do.
 {{- if not (has (dig "agent" "address" "0.0.0.0" $p) (list "0.0.0.0" "::")) -}}
 {{- $problems = append $problems "pipeline.agent.address must be 0.0.0.0 or ::, because the kubelet asks for /readyz at the pod's address" -}}
 {{- end -}}
-{{- if ne (int (dig "rollingUpdate" "maxSurge" 0 .Values.updateStrategy)) 0 -}}
+{{- if ne (int (dig "rollingUpdate" "maxSurge" 0 (default dict .Values.updateStrategy))) 0 -}}
 {{- $problems = append $problems "updateStrategy.rollingUpdate.maxSurge must be 0: two pods of one node would share its state folder" -}}
 {{- end -}}
 {{- if and (include "fluent-sidecar.hasApplyJob" .) .Values.apply.existingSecret (eq .Values.apply.mountPath .Values.credentials.mountPath) -}}
