@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from sidecar.config import Config, SecretRef, resolve
-from sidecar.doctor.finding import Finding, fail, ok, warn
+from sidecar.doctor.finding import Finding, fail, ok, skip, warn
 from sidecar.doctor.run import Area, Check
 from sidecar.errors import SecretError
 from sidecar.render.indices import families, index_pattern
+
+_MANAGERS = ("opensearch.manage.", "alerts.", "dashboards.")
+"""Whoever puts things in place in OpenSearch reads these, and nobody else."""
 
 
 def configuration_area(config: Config, file: str) -> Area:
@@ -36,7 +39,10 @@ def _secrets(config: Config) -> Iterator[Finding]:
         try:
             resolve(reference, name=path)
         except SecretError as error:
-            yield fail("secrets", error.what, error.hint or "it must be one line of text")
+            if path.startswith(_MANAGERS) and not config.opensearch.leader_manages:
+                yield skip("secrets", f"{error.what}; it is for `sidecar apply` alone")
+            else:
+                yield fail("secrets", error.what, error.hint or "it must be one line of text")
         else:
             count += 1
     if count:

@@ -54,6 +54,18 @@ def test_each_secret_that_cant_be_read_is_told(monkeypatch: pytest.MonkeyPatch, 
     assert all(one.hint for one in found if one.state is State.FAIL)
 
 
+def test_what_the_manager_alone_reads_need_not_be_here() -> None:
+    manager = "{basic: {username: {file: /no/such/user}, password: {file: /no/such/password}}}"
+    text = SLACK.replace("{env: TEST_URL}", "{file: /no/such/url}")
+
+    _, *found = found_in(pipeline(text, f", manage: {{auth: {manager}}}"))
+
+    assert [one.state for one in found] == [State.SKIP] * 3
+    assert all(
+        one.text.endswith("can't be read: No such file or directory; it is for `sidecar apply` alone") for one in found
+    )
+
+
 def test_what_this_version_makes_nothing_of_is_a_warning() -> None:
     found = found_in(pipeline("controlPlane: {types: [api]}"))
 
