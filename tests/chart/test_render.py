@@ -141,6 +141,26 @@ def test_the_managers_password_is_in_the_job_alone(helm: Path) -> None:
     assert job["serviceAccountName"] != node["serviceAccountName"]
 
 
+@pytest.mark.parametrize(
+    ("account", "name", "made"),
+    [
+        ({}, "test-fluent-sidecar", True),
+        ({"name": "mine"}, "mine", True),
+        ({"create": False, "name": "mine"}, "mine", False),
+        ({"create": False}, "default", False),
+    ],
+)
+def test_the_service_account_is_the_one_that_is_named(
+    helm: Path, account: dict[str, Any], name: str, *, made: bool
+) -> None:
+    objects = render(helm, MINIMAL | {"serviceAccount": account})
+
+    assert pod_of(objects)["serviceAccountName"] == name
+    for kind in ("RoleBinding", "ClusterRoleBinding"):
+        assert [subject["name"] for subject in one(objects, kind)["subjects"]] == [name]
+    assert [found["metadata"]["name"] for found in objects if found["kind"] == "ServiceAccount"] == [name] * made
+
+
 def test_no_job_where_the_leader_manages_or_nobody_does(helm: Path) -> None:
     for manage in (True, False):
         opensearch = {"opensearch": {"url": "https://h", "manage": manage}}

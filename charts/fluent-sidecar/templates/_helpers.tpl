@@ -101,7 +101,8 @@ imagePullSecrets:
 {{- end -}}
 
 {{- define "fluent-sidecar.serviceAccountName" -}}
-{{- ternary (include "fluent-sidecar.fullname" .) "default" .Values.serviceAccount.create | default .Values.serviceAccount.name -}}
+{{- $own := ternary (include "fluent-sidecar.fullname" .) "default" .Values.serviceAccount.create -}}
+{{- default $own .Values.serviceAccount.name -}}
 {{- end -}}
 
 {{/*
