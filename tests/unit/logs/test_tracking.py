@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from sidecar.logs.buffer import BufferWatch
 from sidecar.logs.files import Position
 from sidecar.logs.gz import readable_lines, unpacked_size
 from sidecar.logs.metrics import LogMetrics
-from sidecar.logs.positions import read_positions, remove_positions
+from sidecar.logs.positions import make_positions, read_positions, remove_positions
 from sidecar.logs.scan import Scanner
 from sidecar.logs.tracking import FileTracker
 from sidecar.render.layout import Layout
@@ -180,7 +181,7 @@ def test_after_a_crash_of_the_machine_positions_are_removed_before_fluent_bit_st
     assert node.database.exists(), "the same boot"
     node.reloads.clear()
     node.start("boot-2")
-    assert list(node.database.parent.iterdir()) == []
+    assert [(path, path.stat().st_size) for path in node.database.parent.iterdir()] == [(node.database, 0)]
     assert node.count("rewinds_total", cause="boot") == 1
     assert node.reloads == [True], "in case that it is running already"
     node.tracker.step()
@@ -261,6 +262,47 @@ def test_positions_are_read_while_they_are_written_and_never_disturbed(tmp_path:
     assert read_positions(path) is None
     assert remove_positions(path)
     assert not remove_positions(path)
+    assert path.stat().st_size == 0
+
+
+def mode(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_log_that_we_make_as_fluent_bit_ends_is_one_that_it_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ours: bool
+) -> None:
+    """Found on a node: Fluent Bit, root without capabilities, could not write the sidecar's log, and never started."""
+    path, log = tmp_path / "logs.db", tmp_path / "logs.db-wal"
+    if ours:
+        make_positions(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute(CREATE)
+        seen = mode(log)
+    assert not log.exists()
+    assert mode(path) == seen
+    assert (seen == "0o660") == ours
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda found: found == log or exists(found))  # it ends just after our look
+
+    read_positions(path)
+
+    assert exists(log), "SQLite makes one, in spite of mode=ro"
+    assert mode(log) == "0o660"
+
+
+def test_a_database_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new/logs.db"
+    make_positions(path)
+    assert (mode(path), mode(path.parent)) == ("0o660", "0o770")
+    path.write_bytes(b"x")
+    path.chmod(0o644)
+
+    make_positions(path)
+
+    assert (path.read_bytes(), mode(path)) == (b"x", "0o644")
 
 
 def test_a_look_sees_every_change(tmp_path: Path) -> None:
