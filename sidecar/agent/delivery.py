@@ -26,6 +26,8 @@ _RELEASE_SECONDS = 5.0
 _FOLLOW_SECONDS = 2.0
 _LOOK_SECONDS, _OTHER_SECONDS = 10.0, 60.0
 """How often it is looked for templates at the least, and after which time those of another version will do."""
+_STILL_THERE_SECONDS = 30.0
+"""How often it is looked whether they are still there."""
 _STARVED_SECONDS = 60.0
 """For how long a template may lack before no leader is taken to put it."""
 _QUIET_SECONDS, _COMPLAIN_SECONDS = 3.0, 60.0
@@ -48,6 +50,9 @@ class Delivery:
         registry: For what concerns no event.
         stopping: Ends every part.
         prepared: Set when this sidecar itself has put the templates in place, which is then seen at once.
+
+    Attributes:
+        lacking_at: When a template was last found to lack, by the monotonic clock; None where none does.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Delivery:
         self._began = time.monotonic()
         self._commit_fails: float | None = None
         self._lacking_since: float | None = None
+        self.lacking_at: float | None = None
         self._in_place = Gauge("sidecar_templates_in_place", "1 once the index templates are there.", registry=registry)
         self._opened = Counter(
             "sidecar_fluent_bit_open", "Attempts to point Fluent Bit at OpenSearch.", ["result"], registry=registry
@@ -178,7 +184,11 @@ class Delivery:
         """A password or a certificate that is replaced reaches Fluent Bit too."""
         # Each attempt reloads it: one that takes its time must not be hurried from one reload into the next.
         backoff, delay = Backoff(first=2 * _FOLLOW_SECONDS, most=_COMPLAIN_SECONDS), _FOLLOW_SECONDS
+        look_at = time.monotonic() + _STILL_THERE_SECONDS
         while not self._stopping.wait(delay):
+            if time.monotonic() >= look_at:
+                self._look_again()
+                look_at = time.monotonic() + (_LOOK_SECONDS if self.lacking_at else _STILL_THERE_SECONDS)
             try:
                 if self._node.open(starting=False):
                     self._opened.labels("done").inc()
@@ -210,11 +220,7 @@ class Delivery:
         Ones of another version are as good once it is clear that they stay for now, as in an upgrade, node by node,
         whose leader is still an older sidecar: no document is refused by them, and none may wait for hours.
         """
-        presence = templates_in_place(self._client, templates(self._config))
-        if presence is not Presence.LACKING:
-            self._lacking_since = None
-        elif self._lacking_since is None:
-            self._lacking_since = time.monotonic()
+        presence = self._presence()
         if presence is Presence.OTHER and time.monotonic() - self._began >= _OTHER_SECONDS:
             log.warning("the index templates are of another version; fields that they lack can't be searched")
         elif presence is not Presence.EXACT:
@@ -225,3 +231,27 @@ class Delivery:
                 else "run `sidecar apply`, or set opensearch.manage",
             )
         self._in_place.set(presence is Presence.EXACT)
+
+    def _look_again(self) -> None:
+        """Templates can go, by a hand or with a snapshot that is restored; what is open stays open.
+
+        Documents go on into the indices that exist, and whoever may puts the templates again before there are others.
+        """
+        knew = self.lacking_at is not None
+        try:
+            presence = self._presence()
+        except SidecarError as error:
+            log.debug("whether the index templates are still there can't be told: %s", error)
+            return
+        if presence is Presence.LACKING and not knew:
+            log.warning("the index templates are gone from OpenSearch: a new index would have its fields guessed")
+        elif presence is not Presence.LACKING and knew:
+            log.info("the index templates are there again")
+        self._in_place.set(presence is Presence.EXACT)
+
+    def _presence(self) -> Presence:
+        presence = templates_in_place(self._client, templates(self._config))
+        lacking = presence is Presence.LACKING
+        self.lacking_at = time.monotonic() if lacking else None
+        self._lacking_since = (self._lacking_since or self.lacking_at) if lacking else None
+        return presence

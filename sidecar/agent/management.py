@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 _LONGEST_SECONDS = 300.0
+_NEVER = float("inf")
 _STAND_IN_SECONDS = 60.0
 """All sidecars come to stand in at the same time, and one is enough: each waits half of this to the whole."""
 
@@ -35,13 +36,14 @@ Kinds = Callable[[Config, Client], Sequence[Kind]]
 
 
 class Management:
-    """Applies once in each term of leading, and again until all is done; `run` wants a thread.
+    """Applies once in each term of leading, again until all is done, and where a template is gone; wants a thread.
 
     Args:
         config: pipeline.yaml.
         client: OpenSearch.
         leading: Whether this sidecar leads.
         starved: Whether documents wait here for a template that no leader puts.
+        lacking_at: When a template was last found to lack, by the monotonic clock.
         registry: For the metrics.
         stopping: Ends it.
 
@@ -56,6 +58,7 @@ class Management:
         *,
         leading: Callable[[], bool],
         starved: Callable[[], bool],
+        lacking_at: Callable[[], float | None],
         registry: CollectorRegistry,
         stopping: threading.Event,
     ) -> None:
@@ -63,6 +66,8 @@ class Management:
         self._client = client
         self._leading = leading
         self._starved = starved
+        self._lacking_at = lacking_at
+        self._began = -_NEVER
         self._patience = Backoff(first=_STAND_IN_SECONDS, most=_LONGEST_SECONDS)
         self._stand_in_at: float | None = None
         self._stopping = stopping
@@ -86,9 +91,14 @@ class Management:
                 backoff, due = Backoff(most=_LONGEST_SECONDS), 0.0
                 self.prepared.clear()
                 self._stand_in()
-            elif time.monotonic() >= due:
+            elif time.monotonic() >= due or (due == _NEVER and self._gone_since()):
                 delay = 0.0 if self._attempt() else backoff.failed()
-                due = time.monotonic() + delay if delay else float("inf")
+                due = time.monotonic() + delay if delay else _NEVER
+
+    def _gone_since(self) -> bool:
+        """Whether a template that was put is gone."""
+        lacking_at = self._lacking_at()
+        return lacking_at is not None and lacking_at > self._began
 
     def _stand_in(self) -> None:
         now = time.monotonic()
@@ -116,7 +126,7 @@ class Management:
 
     def _attempt(self) -> bool:
         """Whether all is done that can be."""
-        began = time.monotonic()
+        self._began = began = time.monotonic()
         failed: list[str] = []
         try:
             server = probe(self._client, self._config.opensearch.version)

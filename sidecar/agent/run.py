@@ -91,6 +91,7 @@ class Agent:
             client,
             leading=lambda: self._leader.leading,
             starved=lambda: self._delivery.starved,
+            lacking_at=lambda: self._delivery.lacking_at,
             registry=registry,
             stopping=stopping,
         )

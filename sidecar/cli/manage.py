@@ -21,11 +21,14 @@ _SIGNS = {
     "create": ("+", "green"),
     "update": ("~", "yellow"),
     "delete": ("-", "red"),
+    "release": ("=", "yellow"),
     "refused": ("!", "red"),
     "unsupported": ("!", "yellow"),
     "waiting": ("…", "blue"),
 }
-_DONE = {"create": "created", "update": "updated", "delete": "deleted", "waiting": "asked again"}
+_DONE = {
+    "create": "created", "update": "updated", "delete": "deleted", "release": "given up", "waiting": "asked again",
+}  # fmt: skip
 _NAMED = 3
 
 output_option = click.option(
@@ -226,7 +229,7 @@ def _tell_leftovers(found: Iterable["Change"]) -> None:
     if names:
         more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         click.echo(
-            f"note: left alone, of an earlier pipeline.yaml or another cluster's: {', '.join(names[:_NAMED])}{more}",
+            f"note: left alone, of an earlier pipeline.yaml: {', '.join(names[:_NAMED])}{more}",
             err=True,
         )
 

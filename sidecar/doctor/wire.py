@@ -1,5 +1,6 @@
 """The way to OpenSearch below HTTP: name, port, TLS and certificate, each of which fails in its own words."""
 
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -43,7 +44,10 @@ def handshake(host: str, port: int, tls: Tls, mtls: MtlsAuth | None) -> Finding:
         context = _context(tls, mtls)
     except OSError as error:
         hint = "name files with certificates (PEM) in opensearch.tls.ca and opensearch.auth.mtls"
-        return fail("TLS", f"the certificates' files can't be used: {error.strerror or error}", hint)
+        # The error doesn't tell which file.
+        named = [path for path in (tls.ca, *((mtls.cert, mtls.key) if mtls else ())) if path]
+        which = ", ".join(path for path in named if not os.access(path, os.R_OK)) or " or ".join(named)
+        return fail("TLS", f"{which} can't be used: {error.strerror or error}", hint)
     try:
         with (
             socket.create_connection((host, port), _SECONDS) as plain,
@@ -120,7 +124,7 @@ def distrust(code: int, message: str, host: str, ca: str | None) -> Finding:
 
 def no_tls(reason: str) -> Finding:
     """Why there was no handshake."""
-    if reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
+    if reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}:
         return fail("TLS", "the server speaks HTTP, not HTTPS", "write http:// in opensearch.url")
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
         return fail("TLS", f"the server ended the handshake: {reason}", "does it want a client certificate? auth.mtls")

@@ -90,7 +90,15 @@ class Client:
         """Where OpenSearch is, for messages."""
         return self.access.url
 
-    def request(self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None) -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Send one request, and return its JSON.
 
         Args:
@@ -98,6 +106,7 @@ class Client:
             path: Absolute path, without the address.
             body: JSON value, or text/bytes that is sent as it is.
             params: Query parameters.
+            headers: For this request alone, by lower-case names.
 
         Returns:
             The answer's JSON; None where it is empty, as every answer to HEAD is.
@@ -108,7 +117,7 @@ class Client:
         """
         self.requests += 1
         content_type = "application/x-ndjson" if path.endswith(_LINES) else "application/json"
-        answer = self._send(method, path, params or {}, _encoded(body), content_type)
+        answer = self._send(method, path, params or {}, _encoded(body), content_type, headers=headers or {})
         if not answer.ok:
             raise refusal(answer, f"{method} {path}", url=self.url, kind=self.access.kind)
         try:
@@ -123,15 +132,24 @@ class Client:
         """Close idle connections."""
         self.access.close()
 
-    def _send(self, method: str, path: str, params: Mapping[str, Any], body: bytes | None, content_type: str) -> Answer:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any],
+        body: bytes | None,
+        content_type: str,
+        *,
+        headers: Mapping[str, str],
+    ) -> Answer:
         try:
             connection = self.access.connection()
-            answer = connection.send(method, path, params, body, content_type)
+            answer = connection.send(method, path, params, body, content_type, headers=headers)
             if answer.status == _UNAUTHORIZED:
                 renewed = self.access.connection(refused=connection)
                 # Who we are was refused, so nothing was done: with a new password it is asked again.
                 if renewed is not connection:
-                    answer = renewed.send(method, path, params, body, content_type)
+                    answer = renewed.send(method, path, params, body, content_type, headers=headers)
         except (AwsError, SecretError) as error:
             raise OpenSearchUnavailable(f"OpenSearch at {self.url}: {error.what}", hint=error.hint) from error
         return answer

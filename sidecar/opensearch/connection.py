@@ -94,26 +94,41 @@ class Connection:
         )
 
     def send(
-        self, method: str, path: str, params: Mapping[str, object], body: bytes | None, content_type: str
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, object],
+        body: bytes | None,
+        content_type: str,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request, once; no redirect is followed.
+
+        Args:
+            method: HTTP method.
+            path: Absolute path, without the address.
+            params: Query parameters.
+            body: As it is, but for compression.
+            content_type: Of the body.
+            headers: For this request alone, by lower-case names.
 
         Raises:
             OpenSearchUnavailable: No connection, a time-out, half an answer.
             OpenSearchError: TLS can't be agreed on, which waiting doesn't mend.
         """
         url = self._address(path, params)
-        headers = dict(self._fixed)
+        sent = {**self._fixed, **(headers or {})}
         if body is not None:
-            headers["content-type"] = content_type
+            sent["content-type"] = content_type
             if self._compress and len(body) > _GZIP_ABOVE:
-                headers["content-encoding"] = "gzip"
+                sent["content-encoding"] = "gzip"
                 body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
         if self._sign:
-            headers |= self._sign(method, url, body or b"")
+            sent |= self._sign(method, url, body or b"")
         try:
             response = self._pool.urlopen(
-                method, url, body=body, headers=headers, retries=False, redirect=False, preload_content=False
+                method, url, body=body, headers=sent, retries=False, redirect=False, preload_content=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise unreachable(self.url, error) from error

@@ -20,14 +20,20 @@ def roles(config: Config) -> dict[str, Json]:
     return {writer_name(config): _writer(config, patterns), manager_name(config): _manager(config, patterns)}
 
 
+def names(cluster: str) -> tuple[str, str]:
+    """Names of a cluster's roles. Another cluster may have other indices, so it has its own."""
+    name = _ODD.sub("-", cluster)
+    return f"fluent-sidecar-{name}-writer", f"fluent-sidecar-{name}-manager"
+
+
 def writer_name(config: Config) -> str:
-    """Name of the role of `sidecar run` and Fluent Bit. Another cluster may have other indices, so it has its own."""
-    return f"fluent-sidecar-{_ODD.sub('-', config.cluster)}-writer"
+    """Name of the role of `sidecar run` and Fluent Bit."""
+    return names(config.cluster)[0]
 
 
 def manager_name(config: Config) -> str:
     """Name of the role of `sidecar apply`."""
-    return f"fluent-sidecar-{_ODD.sub('-', config.cluster)}-manager"
+    return names(config.cluster)[1]
 
 
 def _writer(config: Config, patterns: list[str]) -> Json:

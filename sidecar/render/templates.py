@@ -117,10 +117,12 @@ def index_templates(config: Config) -> dict[str, Json]:
     for family in families(config):
         used = (SETTINGS, {"events": EVENTS, "logs": LOGS, "controlPlane": CONTROL_PLANE}[family.source])
         found[f"fluent-sidecar-{family.index}"] = _template(
-            index_pattern(family), family.description, {"composed_of": list(used)}
+            index_pattern(family), family.description, {"composed_of": list(used)}, config.cluster
         )
     dead_letter = {"composed_of": [SETTINGS], "template": {"mappings": _mappings(config, DEAD_LETTER_FIELDS)}}
-    found[DEAD_LETTER] = _template(DEAD_LETTER, "Documents that OpenSearch refused, as text", dead_letter)
+    found[DEAD_LETTER] = _template(
+        DEAD_LETTER, "Documents that OpenSearch refused, as text", dead_letter, config.cluster
+    )
     return found
 
 
@@ -128,16 +130,19 @@ def _mappings(config: Config, fields: Iterable[Field]) -> Json:
     return {"dynamic": False, "properties": properties(config, fields)}
 
 
-def _template(pattern: str, description: str, body: Json) -> Json:
-    return _marked({"index_patterns": [pattern], "priority": _PRIORITY, **body}, description)
+def _template(pattern: str, description: str, body: Json, *clusters: str) -> Json:
+    # Who uses it isn't part of the hash: it is the same template for all clusters that share the indices.
+    content = {"index_patterns": [pattern], "priority": _PRIORITY, **body}
+    return _marked(content, description, **({"clusters": list(clusters)} if clusters else {}))
 
 
-def _marked(content: Json, description: str) -> Json:
+def _marked(content: Json, description: str, **more: Any) -> Json:
     meta = {
         "managed_by": "fluent-sidecar",
         "description": description,
         "version": __version__,
         "hash": content_hash(content),
+        **more,
     }
     return {**content, "_meta": meta}
 

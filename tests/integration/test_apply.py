@@ -80,6 +80,27 @@ def test_a_plan_is_empty_after_apply_and_shows_what_somebody_did(
             client.request("DELETE", f"/_index_template/{template}*")
 
 
+def test_clusters_that_share_indices_take_nothing_from_each_other(
+    opensearch_url: str, client: Client, tmp_path: Path
+) -> None:
+    name = unique_name("shared")
+    mine = [f"fluent-sidecar-{name}{end}" for end in "elc"]
+    for cluster in ("a", "b"):
+        (tmp_path / cluster).write_text(
+            f"cluster: {name}-{cluster}\nopensearch: {{url: '{opensearch_url}'}}\n"
+            f"events: {{index: {name}e}}\nlogs: {{index: {name}l}}\ncontrolPlane: {{index: {name}c}}\n"
+        )
+    try:
+        for cluster in ("a", "b"):
+            sidecar("apply", "-c", tmp_path / cluster)
+        assert sidecar("plan", "-c", tmp_path / "a")["empty"]
+        gone = changed(sidecar("apply", "-c", tmp_path / "a", "--delete", "--yes"))
+        assert {gone[one] for one in mine} == {"release"}
+        assert sidecar("plan", "-c", tmp_path / "b")["empty"]
+    finally:
+        client.request("DELETE", f"/_index_template/fluent-sidecar-{name}*")
+
+
 @pytest.mark.parametrize("manage", [True, False], ids=["the leader applies", "apply is another's"])
 def test_the_first_document_never_comes_before_its_template(
     tmp_path: Path,

@@ -40,9 +40,9 @@ class Managed:
         self.backups = backups
         self.config = self.load()
 
-    def load(self, more: str = "", opensearch: str = "") -> Config:
-        """Want something else: more of pipeline.yaml, and more of its section `opensearch`."""
-        self.config = loads(f"cluster: c\nopensearch: {{url: '{self.server.url}'{opensearch}}}\n{more}")
+    def load(self, more: str = "", opensearch: str = "", cluster: str = "c") -> Config:
+        """Want something else: more of pipeline.yaml, and more of its section `opensearch`; or in another cluster."""
+        self.config = loads(f"cluster: {cluster}\nopensearch: {{url: '{self.server.url}'{opensearch}}}\n{more}")
         return self.config
 
     def plan(self) -> dict[Name, Change]:

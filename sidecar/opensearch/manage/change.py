@@ -11,6 +11,8 @@ class Action(Enum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    RELEASE = "release"
+    """It stays, for other clusters use it, as `effect` says; it isn't this one's any more."""
     UNCHANGED = "unchanged"
     REFUSED = "refused"
     """It can't be put: somebody else has the name, or something is in the way. `reason` says what, and what to do."""
@@ -19,12 +21,12 @@ class Action(Enum):
     WAITING = "waiting"
     """It is as it should be, and the server has yet to act on it by itself, as `effect` says."""
     LEFTOVER = "leftover"
-    """The project made it, and this pipeline.yaml doesn't name it: an earlier one, or another cluster's. It is left."""
+    """The project made it, and this pipeline.yaml doesn't name it, but an earlier one. It is left."""
 
     @property
     def changes(self) -> bool:
         """Whether something is written."""
-        return self in {Action.CREATE, Action.UPDATE, Action.DELETE}
+        return self in {Action.CREATE, Action.UPDATE, Action.DELETE, Action.RELEASE}
 
     @property
     def warns(self) -> bool:

@@ -37,7 +37,7 @@ def plan_removal(kinds: Sequence[Kind], server: Server, *, leftovers: bool = Fal
     Args:
         kinds: In the order in which they are put.
         server: What it is.
-        leftovers: What pipeline.yaml doesn't name instead: of an earlier one, or of another cluster.
+        leftovers: What pipeline.yaml doesn't name instead, of an earlier one.
     """
     return [_plan_removal(kind, server, leftovers=leftovers) for kind in reversed(kinds)]
 
@@ -64,14 +64,16 @@ def _plan_kind(kind: Kind, server: Server) -> Planned:
                 return Planned(kind, [Change(kind.title, "", Action.UNSUPPORTED, reason=reason)])
             present = kind.present()
             found = [_decide(kind, name, body, present.get(name)) for name, body in kind.wanted.items()]
+            found += [Change(kind.title, name, Action.LEFTOVER) for name in _leftovers(kind, present)]
     except OpenSearchError as error:
         return Planned(kind, [Change(kind.title, "", Action.REFUSED, reason=str(error))])
-    found += [Change(kind.title, name, Action.LEFTOVER) for name in _leftovers(kind, present)]
     return Planned(kind, found, present)
 
 
 def _leftovers(kind: Kind, present: Mapping[str, Present]) -> list[str]:
-    return sorted(name for name, there in present.items() if there.ours and name not in kind.wanted)
+    """What an earlier pipeline.yaml named; not what is another cluster's."""
+    mine = ((name, there) for name, there in present.items() if there.ours and name not in kind.wanted)
+    return sorted(name for name, there in mine if not kind.needed(name, there))
 
 
 def _decide(kind: Kind, name: str, body: Json, before: Present | None) -> Change:
@@ -102,13 +104,17 @@ def _plan_removal(kind: Kind, server: Server, *, leftovers: bool) -> Planned:
         with _understood(kind):
             present = {} if kind.unsupported(server) else kind.present()
             named = [name for name in kind.wanted if name in present and present[name].ours]
-            found = [
-                Change(kind.title, name, Action.DELETE, effect=kind.loss(name, present[name]))
-                for name in (_leftovers(kind, present) if leftovers else named)
-            ]
+            going = _leftovers(kind, present) if leftovers else named
+            found = [_removed(kind, name, present[name]) for name in going]
     except OpenSearchError as error:
         return Planned(kind, [Change(kind.title, "", Action.REFUSED, reason=str(error))])
     return Planned(kind, found, present)
+
+
+def _removed(kind: Kind, name: str, before: Present) -> Change:
+    if needed := kind.needed(name, before):
+        return Change(kind.title, name, Action.RELEASE, effect=needed)
+    return Change(kind.title, name, Action.DELETE, effect=kind.loss(name, before))
 
 
 def _carry_out(planned: Planned, backup: Backup) -> Iterator[Outcome]:
@@ -123,9 +129,9 @@ def _carry_out(planned: Planned, backup: Backup) -> Iterator[Outcome]:
                 due[change.name] = change
             except OpenSearchError as error:
                 yield Outcome(change, str(error))
-        elif change.action is Action.DELETE:
+        elif change.action in {Action.DELETE, Action.RELEASE}:
             assert before is not None
-            yield _delete(kind, change, before)
+            yield _remove(kind, change, before)
         elif change.action is Action.WAITING:
             yield _nudge(kind, change)
         else:
@@ -164,10 +170,11 @@ def _understood(kind: Kind) -> Iterator[None]:
         ) from error
 
 
-def _delete(kind: Kind, change: Change, before: Present) -> Outcome:
+def _remove(kind: Kind, change: Change, before: Present) -> Outcome:
+    remove = kind.delete if change.action is Action.DELETE else kind.release
     try:
         with _understood(kind):
-            kind.delete(change.name, before)
+            remove(change.name, before)
     except OpenSearchError as error:
         return Outcome(change, str(error))
     return Outcome(change)

@@ -120,6 +120,17 @@ class Kind(ABC):
         """Ask the server for what `waiting` told of; returns what there is to know, as `put` does."""
         return ""
 
+    def needed(self, name: str, before: Present) -> str:
+        """Who else needs something of ours that this cluster gives up, or never had, in words; empty for nobody."""
+        return ""
+
+    def release(self, name: str, before: Present) -> None:  # noqa: B027 - most carry no mark
+        """Take this cluster's mark from what stays for others.
+
+        Raises:
+            OpenSearchError: It was not taken from it.
+        """
+
     def loss(self, name: str, before: Present) -> str:
         """What deleting an object means for indices that exist, in a sentence; empty for nothing."""
         return ""

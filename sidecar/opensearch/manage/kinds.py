@@ -22,19 +22,22 @@ def first_kinds(config: Config, client: Client) -> Sequence[Kind]:
     Policies come before the templates that make indices: the server attaches one only to what is younger.
     """
     wanted = templates(config)
+    indices = IndexTemplates(client, wanted, config.cluster)
     return [
-        ComponentTemplates(client, wanted, config),
-        Policies(client, policies(config)),
-        IndexTemplates(client, wanted),
+        ComponentTemplates(client, wanted, config, indices.composed_of),
+        # A policy has the name of the template that makes its indices.
+        Policies(client, policies(config), indices.users),
+        indices,
     ]
 
 
 def later_kinds(config: Config, client: Client) -> Sequence[Kind]:
     """What can wait: who may do what, alerts, dashboards. What fails here keeps no document back."""
+    neighbours = IndexTemplates(client, templates(config), config.cluster).neighbours
     return [
-        *([Roles(client, roles(config))] if config.opensearch.roles else []),
+        *([Roles(client, roles(config), neighbours)] if config.opensearch.roles else []),
         # A monitor's actions name channels.
         Channels(config, client),
         Monitors(config, client),
-        *([SavedObjects(config)] if config.dashboards.url else []),
+        *([SavedObjects(config, neighbours)] if config.dashboards.url else []),
     ]

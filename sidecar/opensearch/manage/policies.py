@@ -11,6 +11,7 @@ from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
 from sidecar.opensearch.manage.managed import Managed, attach, detach, explain, renew
 from sidecar.opensearch.manage.policyform import canonical, listed, ours, priority
 from sidecar.opensearch.manage.server import Feature, Server
+from sidecar.opensearch.manage.sharing import Users, told
 from sidecar.opensearch.manage.wording import are, count, exist, have, s
 
 _POLICIES = "/_plugins/_ism/policies"
@@ -25,9 +26,10 @@ class Policies(Kind):
 
     title = "policy"
 
-    def __init__(self, client: Client, wanted: Mapping[str, Json]) -> None:
+    def __init__(self, client: Client, wanted: Mapping[str, Json], users: Users) -> None:
         self._client = client
         self._wanted = wanted
+        self._users = users
         self._versions: dict[str, tuple[int, int]] = {}
         self._indices: dict[str, list[Managed]] = {}
         self._others: dict[str, Json] = {}
@@ -118,6 +120,9 @@ class Policies(Kind):
         version = self._versions[name]
         behind = self._behind(name, version)
         return self._told(name, version, behind, renew(self._client, name, behind))
+
+    def needed(self, name: str, before: Present) -> str:
+        return told(self._users(name))
 
     def loss(self, name: str, before: Present) -> str:
         having = self._having(name)

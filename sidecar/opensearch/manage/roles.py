@@ -8,6 +8,8 @@ from sidecar.opensearch.client import Client, RefusedError
 from sidecar.opensearch.manage.diff import without
 from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
 from sidecar.opensearch.manage.server import Feature, Server
+from sidecar.opensearch.manage.sharing import Neighbours, told
+from sidecar.render.roles import names
 
 _ROLES = "/_plugins/_security/api/roles"
 _NAME, _DESCRIPTION = "fluent-sidecar-", "fluent-sidecar: "
@@ -20,9 +22,10 @@ class Roles(Kind):
 
     title = "role"
 
-    def __init__(self, client: Client, wanted: Mapping[str, Json]) -> None:
+    def __init__(self, client: Client, wanted: Mapping[str, Json], neighbours: Neighbours) -> None:
         self._client = client
         self._wanted = wanted
+        self._neighbours = neighbours
 
     @property
     def wanted(self) -> Mapping[str, Json]:
@@ -56,6 +59,9 @@ class Roles(Kind):
     def put(self, item: Item) -> str:
         self._client.request("PUT", self._path(item.name), item.body)
         return "" if item.before else "map users or backend roles to it"
+
+    def needed(self, name: str, before: Present) -> str:
+        return told(cluster for cluster in self._neighbours() if name not in self._wanted and name in names(cluster))
 
     def delete(self, name: str, before: Present) -> None:
         try:

@@ -12,6 +12,7 @@ from sidecar.config.controlplane import LOG_TYPES
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 from sidecar.opensearch.dashboards import Dashboards, Key
 from sidecar.opensearch.manage.kind import Item, Kind, Present, Result
+from sidecar.opensearch.manage.sharing import Neighbours, told
 from sidecar.render.dashboards import ndjson, saved_objects
 from sidecar.render.dashboards.canonical import canonical
 from sidecar.render.dashboards.links import address
@@ -26,13 +27,15 @@ class SavedObjects(Kind):
 
     Args:
         config: pipeline.yaml, with `dashboards.url`.
+        neighbours: The other clusters, which have the same objects.
     """
 
     title = "saved object"
     brief = True  # 5,000 lines, and `sidecar render-config` has them
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, neighbours: Neighbours = frozenset) -> None:
         self._config = config
+        self._neighbours = neighbours
         self._link: Dashboards | None = None
         self._objects = {_key(thing): thing for thing in saved_objects(config)}
         self._names = {key: _name(thing) for key, thing in self._objects.items()}
@@ -63,6 +66,10 @@ class SavedObjects(Kind):
     def kept(self, before: Present) -> Json:
         """What can be imported again: without its version, and the time of its last change."""
         return {key: before.body[key] for key in _IMPORTED if key in before.body}
+
+    def needed(self, name: str, before: Present) -> str:
+        """By other clusters."""
+        return told(self._neighbours())
 
     def loss(self, name: str, before: Present) -> str:
         """What else goes."""
@@ -138,7 +145,7 @@ class SavedObjects(Kind):
 def _largest(config: Config) -> Config:
     """A configuration that has everything of which another one may have less."""
     control_plane = config.control_plane.model_copy(update={"types": LOG_TYPES})
-    logs = config.logs.model_copy(update={"enabled": True})
+    logs = config.logs.model_copy(update={"enabled": True, "level": True})
     return config.model_copy(update={"control_plane": control_plane, "logs": logs})
 
 

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Any
 from urllib.parse import quote
 
 from sidecar.config import Config
 from sidecar.config.globs import overlap
 from sidecar.errors import OpenSearchUnavailable
 from sidecar.opensearch.client import Client, RefusedError
-from sidecar.opensearch.manage.diff import without
 from sidecar.opensearch.manage.kind import Item, Json, Kind, Present
+from sidecar.opensearch.manage.sharing import MARK, Users, clusters, meta, ours, told, used_by
+from sidecar.opensearch.manage.templateform import canonical, content, priority
 from sidecar.render.indices import families, index_pattern
 from sidecar.render.templates import Templates
 
-MARK = "fluent-sidecar"
 _NAMES = f"{MARK}-*"
 _NOT_FOUND = 404
 _FILTER = "*.name,*.*._meta.hash,*.*._meta.managed_by"
@@ -44,9 +43,9 @@ def templates_in_place(client: Client, templates: Templates) -> Presence:
     for kind, wanted in (("component_template", templates.components), ("index_template", templates.indices)):
         there = _read(client, kind, _NAMES, params={"filter_path": _FILTER})
         for name, body in wanted.items():
-            if name not in there or not _ours(there[name]):
+            if name not in there or not ours(there[name]):
                 return Presence.LACKING
-            if _meta(there[name]).get("hash") != body["_meta"]["hash"]:
+            if meta(there[name]).get("hash") != body["_meta"]["hash"]:
                 presence = Presence.OTHER
     return presence
 
@@ -59,14 +58,14 @@ class _TemplateKind(Kind):
 
     def __init__(self, client: Client, wanted: Mapping[str, Json]) -> None:
         self._client = client
-        self._wanted = wanted
+        self._wanted = dict(wanted)
 
     @property
     def wanted(self) -> Mapping[str, Json]:
         return self._wanted
 
     def canonical(self, body: Json) -> Json:
-        return _canonical(body)
+        return canonical(body)
 
     def put(self, item: Item) -> str:
         answer = self._client.request("PUT", self._path(item.name), item.body)
@@ -88,12 +87,11 @@ class _TemplateKind(Kind):
         return f"/_{self.key}/{quote(name, safe='')}"
 
     def _present(self, name: str, body: Json) -> Present:
-        meta = _meta(body)
         wanted = self._wanted.get(name)
         # The same hash above another content: somebody changed it by hand. Another hash may be an older version's.
-        same = wanted is not None and meta.get("hash") == wanted["_meta"]["hash"]
-        edited = (_canonical(body) != _canonical(wanted)) if wanted is not None and same else None
-        return Present(body, ours=meta.get("managed_by") == MARK, edited=edited)
+        same = wanted is not None and meta(body).get("hash") == wanted["_meta"]["hash"]
+        edited = (content(body) != content(wanted)) if wanted is not None and same else None
+        return Present(body, ours=ours(body), edited=edited)
 
 
 class ComponentTemplates(_TemplateKind):
@@ -101,9 +99,10 @@ class ComponentTemplates(_TemplateKind):
 
     title, key = "component template", "component_template"
 
-    def __init__(self, client: Client, templates: Templates, config: Config) -> None:
+    def __init__(self, client: Client, templates: Templates, config: Config, users: Users) -> None:
         super().__init__(client, templates.components)
         self._rotations = _rotations(templates, config)
+        self._users = users
 
     def present(self) -> Mapping[str, Present]:
         there = _read(self._client, self.key, _NAMES)
@@ -115,23 +114,56 @@ class ComponentTemplates(_TemplateKind):
         when = "; ".join(f"{pattern}: {_NEXT[rotate]}" for rotate, pattern in self._rotations.get(name, {}).items())
         return f"Indices that exist stay as they are. The change holds for new ones{f' - {when}' if when else ''}."
 
+    def needed(self, name: str, before: Present) -> str:
+        return told(self._users(name))
+
 
 class IndexTemplates(_TemplateKind):
-    """Which indices are made of which component templates."""
+    """Which indices are made of which component templates; and, in `_meta`, which clusters use them."""
 
     title, key = "index template", "index_template"
 
-    def __init__(self, client: Client, templates: Templates) -> None:
+    def __init__(self, client: Client, templates: Templates, cluster: str) -> None:
         super().__init__(client, templates.indices)
+        self._cluster = cluster
+        self._there: dict[str, Json] | None = None
         self._others: dict[str, Json] = {}
 
     def present(self) -> Mapping[str, Present]:
-        # All of them: those of others may claim the same indices.
-        there = _read(self._client, self.key, "")
+        there = self._all()
+        for name, body in self._wanted.items():
+            if clusters(body) and name in there and ours(there[name]):
+                self._wanted[name] = used_by(body, {self._cluster} | clusters(there[name]))
         found = {name: self._present(name, body) for name, body in there.items()}
         mine = {name: one for name, one in found.items() if name in self._wanted or one.ours}
         self._others = {name: body for name, body in there.items() if name not in self._wanted}
         return mine
+
+    def neighbours(self) -> frozenset[str]:
+        """See `Neighbours`."""
+        named = [clusters(body) for body in self._all().values() if ours(body)]
+        return frozenset().union(*named) - {self._cluster}
+
+    def users(self, name: str) -> frozenset[str]:
+        """The other clusters that use a template."""
+        if name in self._wanted and not clusters(self._wanted[name]):
+            return self.neighbours()  # each that is here
+        return clusters(self._all().get(name, {})) - {self._cluster}
+
+    def composed_of(self, component: str) -> frozenset[str]:
+        """The index templates that stay when this cluster goes, and are composed of a component."""
+        return frozenset(
+            name
+            for name, body in self._all().items()
+            if component in body.get("composed_of", ()) and (name not in self._wanted or self.users(name))
+        )
+
+    def needed(self, name: str, before: Present) -> str:
+        return told(self.users(name))
+
+    def release(self, name: str, before: Present) -> None:
+        if self._cluster in clusters(before.body):
+            self.put(Item(name, used_by(before.body, self.users(name)), before))
 
     def effect(self, name: str, before: Present | None) -> str:
         return "Indices that exist stay as they are." if before else ""
@@ -144,23 +176,29 @@ class IndexTemplates(_TemplateKind):
 
     def obstacle(self, name: str) -> str:
         for other, body in self._rivals(name):
-            if _priority(body) == _priority(self._wanted[name]):
-                whose = "an earlier pipeline.yaml made it, or another cluster's" if _ours(body) else "not made here"
+            if priority(body) == priority(self._wanted[name]):
+                whose = "an earlier pipeline.yaml made it, or another cluster's" if ours(body) else "not made here"
                 return (
                     f"the index template {other} ({whose}) claims {_patterns(body)} with the same priority "
-                    f"{_priority(body)}, which OpenSearch refuses: delete it, or give it another priority"
+                    f"{priority(body)}, which OpenSearch refuses: delete it, or give it another priority"
                 )
         return ""
 
     def warning(self, name: str) -> str:
         for other, body in self._rivals(name):
-            if _priority(body) > _priority(self._wanted[name]):
+            if priority(body) > priority(self._wanted[name]):
                 return (
                     f"the index template {other}, which fluent-sidecar didn't make, claims {_patterns(body)} with the "
-                    f"higher priority {_priority(body)}: new indices are made as it says, and may reject documents; "
+                    f"higher priority {priority(body)}: new indices are made as it says, and may reject documents; "
                     "narrow its patterns, or lower its priority"
                 )
         return ""
+
+    def _all(self) -> dict[str, Json]:
+        # Whosever they are: those of others may claim the same indices.
+        if self._there is None:
+            self._there = _read(self._client, self.key, "")
+        return self._there
 
     def _rivals(self, name: str) -> Iterator[tuple[str, Json]]:
         mine = self._wanted[name]["index_patterns"]
@@ -187,51 +225,8 @@ def _read(client: Client, kind: str, names: str, params: Mapping[str, str] | Non
     return found
 
 
-def _meta(body: Json) -> Json:
-    meta = body.get("_meta")
-    return meta if isinstance(meta, dict) else {}
-
-
-def _ours(body: Json) -> bool:
-    return bool(_meta(body).get("managed_by") == MARK)
-
-
-def _priority(body: Json) -> int:
-    return int(body.get("priority") or 0)
-
-
 def _patterns(body: Json) -> str:
     return ", ".join(body.get("index_patterns", ()))
-
-
-def _canonical(body: Json) -> Json:
-    """Settings as the server keeps them: by their full names, as text. The version that made it is no difference."""
-    content = without(body, "template", "_meta", "priority")
-    template = body.get("template") or {}
-    rest = {key: value for key, value in without(template, "settings").items() if value}
-    settings = dict(_flat(template.get("settings") or {}))
-    if settings:
-        rest["settings"] = settings
-    if rest:
-        content["template"] = rest
-    if "index_patterns" in body:
-        content["priority"] = _priority(body)
-    meta = without(_meta(body), "version")
-    return {**content, "_meta": meta}
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}.")
-        else:
-            full = name if name.startswith("index.") else f"index.{name}"
-            yield full, [_text(item) for item in value] if isinstance(value, list) else _text(value)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rotations(templates: Templates, config: Config) -> dict[str, dict[str, str]]:

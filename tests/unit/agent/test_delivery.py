@@ -257,6 +257,35 @@ def test_templates_that_nobody_puts_for_a_minute_are_a_want(make: Make, search: 
         assert not shipping.delivery.starved
 
 
+def test_templates_that_go_later_are_missed_and_hold_nothing_back(
+    make: Make, search: FakeOpenSearch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(delivery_module, "_FOLLOW_SECONDS", 0.01)
+    shipping = make(search)
+    shipping.put_templates()
+    with shipping.running("templates"):
+        assert shipping.node.opened.wait(4)
+        shipping.clock.now += 31
+        there = dict(search.templates)
+        search.templates.popitem()
+        shipping.clock.now += 31
+        wait_until(lambda: shipping.metric("templates_in_place") == 0, 4, "it is noticed")
+        assert shipping.delivery.lacking_at is not None
+        assert shipping.delivery.able(), "what is open stays open"
+        search.templates.update(there)
+        shipping.clock.now += 11
+        wait_until(lambda: shipping.metric("templates_in_place") == 1, 4, "they are there again")
+        wait_until(lambda: shipping.delivery.lacking_at is None, 4, "nothing lacks")
+        search.script = [says(503, {"error": "busy"})] * 2
+        asked = len(search.requests)
+        shipping.clock.now += 31
+        wait_until(lambda: len(search.requests) > asked, 4, "a server that is busy is asked")
+        assert shipping.metric("templates_in_place") == 1
+    told = [record.getMessage() for record in caplog.records]
+    assert len([text for text in told if "are gone" in text]) == len([text for text in told if "again" in text]) == 1
+
+
 def test_an_opensearch_that_is_away_wants_no_template(make: Make) -> None:
     shipping = make(None)
     with shipping.running("templates"):

@@ -1,6 +1,7 @@
 """Managing: the leader alone puts things in place, once in a term, and again until all is done."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ class Scene:
         self.client = connect(self.config)
         self.registry = CollectorRegistry()
         self.leads = self.starves = False
+        self.lacking_at: float | None = None
         self.asked = 0
         self.stopping = threading.Event()
         self.management = Management(
@@ -37,6 +39,7 @@ class Scene:
             self.client,
             leading=self._leading,
             starved=lambda: self.starves,
+            lacking_at=lambda: self.lacking_at,
             registry=self.registry,
             stopping=self.stopping,
         )
@@ -166,3 +169,18 @@ def test_a_stand_in_that_can_not_do_it_tries_again(scene: Scene, caplog: pytest.
     told = [record.getMessage() for record in caplog.records]
     assert len([text for text in told if "no leader puts in place" in text]) == 1
     assert len([text for text in told if "busy" in text]) == 1
+
+
+def test_a_template_that_goes_is_put_again_by_the_leader(scene: Scene) -> None:
+    scene.leads = True
+    scene.lacking_at = time.monotonic()
+    with scene.running():
+        wait_until(lambda: scene.count("done") == 1, 4, "all is there")
+        (name, *_) = scene.search.templates
+        del scene.search.templates[name]
+        scene.lacking_at = time.monotonic()
+        wait_until(lambda: name in scene.search.templates, 4, "it is there again")
+        wait_until(lambda: scene.count("done") == 2, 4, "and all else")
+        asked = len(scene.search.requests)
+        time.sleep(0.1)
+    assert len(scene.search.requests) == asked, "seen once, it is mended once"

@@ -7,6 +7,7 @@ import pytest
 from sidecar.config import Config, loads
 from sidecar.doctor import Finding, State, examine
 from sidecar.doctor.configuration import configuration_area, references
+from sidecar.doctor.inplace import dashboards_area
 
 
 def pipeline(rest: str = "", opensearch: str = "") -> Config:
@@ -54,16 +55,38 @@ def test_each_secret_that_cant_be_read_is_told(monkeypatch: pytest.MonkeyPatch, 
     assert all(one.hint for one in found if one.state is State.FAIL)
 
 
-def test_what_the_manager_alone_reads_need_not_be_here() -> None:
-    manager = "{basic: {username: {file: /no/such/user}, password: {file: /no/such/password}}}"
-    text = SLACK.replace("{env: TEST_URL}", "{file: /no/such/url}")
+@pytest.mark.parametrize(
+    ("manage", "state"),
+    [
+        ("true", State.FAIL),
+        ("false", State.SKIP),
+        ("{auth: {basic: {username: {env: TEST_MANAGER}, password: {env: TEST_MANAGER}}}}", State.SKIP),
+    ],
+)
+def test_a_secret_of_who_puts_things_in_place_need_not_be_here(
+    monkeypatch: pytest.MonkeyPatch, manage: str, state: State
+) -> None:
+    monkeypatch.delenv("TEST_MANAGER", raising=False)
+    monkeypatch.delenv("TEST_URL", raising=False)
+    config = pipeline(f"{SLACK}\ndashboards: {{url: 'http://d'}}", f", manage: {manage}")
 
-    _, *found = found_in(pipeline(text, f", manage: {{auth: {manager}}}"))
+    _, *found = found_in(config)
 
-    assert [one.state for one in found] == [State.SKIP] * 3
-    assert all(
-        one.text.endswith("can't be read: No such file or directory; it is for `sidecar apply` alone") for one in found
-    )
+    assert {one.state for one in found} == {state}
+    assert all(one.hint for one in found)
+    [(_, [dashboards])] = examine([dashboards_area(config)])
+    if "TEST_MANAGER" in manage:
+        assert (dashboards.state, dashboards.text) == (State.SKIP, found[0].text)
+    else:
+        assert "can't be reached" in dashboards.text
+
+
+def test_of_many_indices_some_are_named() -> None:
+    routes = ", ".join(f"{{name: r{at}, namespaces: [n{at}], index: route-{at}}}" for at in range(20))
+
+    [found] = found_in(pipeline(f"logs: {{routes: [{routes}]}}"))
+
+    assert found.text.endswith("route-6-*, route-7-* and 13 more")
 
 
 def test_what_this_version_makes_nothing_of_is_a_warning() -> None:

@@ -179,7 +179,7 @@ def test_a_server_that_refuses_to_tell_is_no_missing_template(managed: Managed, 
     client = Client(managed.server.url)
     managed.server.script = [says(status, {"error": "no"})]
     wanted = templates(managed.config)
-    (planned,) = plan([ComponentTemplates(client, wanted, managed.config)], Server("2.19.4"))
+    (planned,) = plan([ComponentTemplates(client, wanted, managed.config, frozenset)], Server("2.19.4"))
     client.close()
     assert [change.action for change in planned.changes] == [Action.REFUSED]
     assert str(status) in planned.changes[0].reason
@@ -190,7 +190,7 @@ def test_an_odd_answer_is_no_template(managed: Managed, answer: Any) -> None:
     client = Client(managed.server.url)
     managed.server.script = [says(200, answer)]
     with pytest.raises(OpenSearchUnavailable):
-        ComponentTemplates(client, templates(managed.config), managed.config).present()
+        ComponentTemplates(client, templates(managed.config), managed.config, frozenset).present()
     client.close()
 
 
@@ -205,7 +205,7 @@ def test_a_name_can_not_leave_its_place_in_the_path(managed: Managed) -> None:
     odd = "a/../_all?x"
     client = Client(managed.server.url)
     body = {"index_patterns": ["x"], "priority": 1, "composed_of": [], "_meta": {"hash": ""}}
-    kind = IndexTemplates(client, Templates({}, {odd: body}))
+    kind = IndexTemplates(client, Templates({}, {odd: body}), "c")
     planned = plan([kind], Server("2.19.4"))
     kind.put(Item(odd, body))
     client.close()
