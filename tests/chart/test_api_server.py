@@ -63,4 +63,6 @@ def test_the_notes_say_what_to_do_next(
     assert "exec daemonset/notes-fluent-sidecar -- sidecar doctor" in notes
     assert "logs job/notes-fluent-sidecar-apply" in notes
     assert f"/var/lib/fluent-sidecar/{namespace}_notes-fluent-sidecar" in notes
+    assert "for the cluster my-cluster: on every Linux node, to https://opensearch.example:9200.\n" in notes
+    assert "3. Documents are in eks-kubernetes-events-* and eks-pod-logs-*.\n" in notes
     assert "Windows nodes and Fargate are not supported" in notes
