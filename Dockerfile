@@ -21,15 +21,16 @@ RUN /build/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation
 
 # What the Kubernetes client brings along and nothing here imports goes: its asyncio half with the HTTP library of that.
 # So does what botocore knows of any AWS service but the two that are asked, and the libraries' own tests.
-# Byte code is compiled once, since a pod can't write it, and without time stamps, so that builds are alike.
+# Byte code is compiled once, since a pod can't write it, and without time stamps, so that builds are alike; but not the
+# Kubernetes client's (22 MB), which no pod loads: it is for a kubeconfig, and starts a few seconds slower for it.
 RUN site=$(/opt/fluent-sidecar/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
     && /build/bin/python -m pip --python /opt/fluent-sidecar/bin/python uninstall --yes --quiet \
-        aiohttp aiohttp-retry aiohappyeyeballs aiosignal frozenlist multidict propcache yarl \
+        aiohttp aiohttp-retry aiohappyeyeballs aiosignal attrs frozenlist multidict propcache yarl \
     && rm -rf "$site/kubernetes/aio" \
     && find "$site/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name ssm ! -name sts -exec rm -rf {} + \
     && find "$site" -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
-    && /opt/fluent-sidecar/bin/python -m compileall -q --invalidation-mode unchecked-hash "$site" \
-    && /opt/fluent-sidecar/bin/python -c 'import botocore.session, kubernetes.client, kubernetes.config, prometheus_client, sidecar.opensearch' \
+    && /opt/fluent-sidecar/bin/python -m compileall -q --invalidation-mode unchecked-hash -x /kubernetes/ "$site" \
+    && PYTHONDONTWRITEBYTECODE=1 /opt/fluent-sidecar/bin/python -c 'import botocore.session, kubernetes.client, kubernetes.config, prometheus_client, sidecar.opensearch' \
     && /opt/fluent-sidecar/bin/sidecar --help >/dev/null
 
 

@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-header $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint bench chaos lock clean
+.PHONY: help demo test coverage lint bench chaos chart lock clean
 
 help: ## Show this
 	@echo 'Usage: make TARGET [ARGS="..."] [PYTHON=python3.13]'
@@ -47,6 +47,9 @@ bench: $(VENV)/.dev ## The figures of the documentation, measured again
 
 chaos: $(VENV)/.dev ## Events through every fault, at full length; ARGS="both-kill compacted" for some
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+chart: $(VENV)/.dev ## Write what is generated of the chart again: its schema, and the table in its README
+	@$(BIN)/python -m tests.support.chart
 
 lock: $(VENV)/.uv ## Write requirements/ again; newer releases with ARGS=--upgrade
 	$(COMPILE) pyproject.toml --extra aws -o requirements/aws.txt

@@ -5,6 +5,7 @@
     kubernetes_kubeconfig   the Path of a kubeconfig             KUBECONFIG, else `api_server`
     api_server              an API server that may be restarted and compacted; built from Go modules
     fluent_bit              the Path of the fluent-bit on PATH
+    helm                    the Path of the helm on PATH
     start_process           starts a command that ends with the test
 
 Tests share the real parts: each takes indices and namespaces of its own (`tests.support.waiting.unique_name`). A part
@@ -15,6 +16,7 @@ A session fails if a secret of its tests (`tests.support.markers`) is in a file 
 a test if it is in its own log or output: `tests.support.leaks`.
 """
 
+import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,6 +39,10 @@ UNIT_SECONDS = 60
 _PARTS = pytest.StashKey[Parts]()
 _COMPLAINTS = pytest.StashKey[list[str]]()
 _WRITTEN = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -167,6 +173,22 @@ def fluent_bit(pytestconfig: pytest.Config) -> Path:
         not_run(missing.part, missing.why)
     pytestconfig.stash[_PARTS].taken[FLUENT_BIT] = f"{FLUENT_BIT} {version} at {path}"
     return path
+
+
+@pytest.fixture(scope="session")
+def helm(pytestconfig: pytest.Config) -> Path:
+    """The helm on PATH."""
+    found = shutil.which("helm")
+    if not found:
+        not_run("helm", "not on PATH")
+    pytestconfig.stash[_PARTS].taken["helm"] = f"helm at {found}"
+    return Path(found)
+
+
+@pytest.fixture
+def update_golden(pytestconfig: pytest.Config) -> bool:
+    """Whether golden files are written anew, for somebody to read: `pytest tests/unit/render --update-golden`."""
+    return bool(pytestconfig.getoption("--update-golden"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`sidecar run`: the parts, each in a thread, until a signal asks it to stop or a part ends by a bug."""
+"""The parts of `sidecar run`, each in a thread, for one configuration; `Supervisor` starts and ends them."""
 
 import logging
 import threading
@@ -6,19 +6,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Info, disable_created_metrics
+from prometheus_client import CollectorRegistry
 
-from sidecar import __version__
 from sidecar.agent.delivery import JOURNAL_SECONDS, JOURNAL_TROUBLE, Delivery
-from sidecar.agent.fluentbit import FluentBit
-from sidecar.agent.http import StatusServer
 from sidecar.agent.leader import Leader, identity
 from sidecar.agent.management import Management
 from sidecar.agent.node import Node
+from sidecar.agent.reloads import Reloads
 from sidecar.agent.report import Report
 from sidecar.agent.term import Term
 from sidecar.config import Config
-from sidecar.errors import JournalError, KubernetesError, SidecarError
+from sidecar.errors import JournalError, KubernetesError
 from sidecar.events.confirm import GRACE_SECONDS, Confirmer
 from sidecar.events.enrich import Counters, Enricher
 from sidecar.events.following import Position
@@ -39,48 +37,50 @@ _COLLECT_SECONDS = 60.0
 
 
 class Agent:
-    """Everything that `sidecar run` runs.
+    """Everything that runs for one configuration.
 
     Args:
         config: pipeline.yaml.
         api: The API server.
         client: OpenSearch.
-        stopping: Set by whoever wants `run` to end, within five seconds.
+        node: Fluent Bit's files for it.
+        reloads: Reloads Fluent Bit.
         fluent_bit: Whether a Fluent Bit ships the journal; without one the sidecar sends everything itself.
 
+    Attributes:
+        registry: The metrics of its parts.
+        failed: Names of the parts that ended by a bug; none is well.
+
     Raises:
-        SidecarError: A folder can't be written, a port is taken, a credential can't be read.
+        SidecarError: A folder can't be written, a credential can't be read, another sidecar is at work.
     """
 
     def __init__(
-        self,
-        config: Config,
-        api: ApiServer,
-        client: Client,
-        *,
-        stopping: threading.Event,
-        fluent_bit: bool = True,
+        self, config: Config, api: ApiServer, client: Client, node: Node, reloads: Reloads, *, fluent_bit: bool = True
     ) -> None:
         self._config = config
         self._api = api
         self._client = client
-        self.stopping = stopping
-        self._failed: list[str] = []
+        self._reloads = reloads
+        self._stopping = threading.Event()
+        self._over = False
+        self.failed: list[str] = []
         self._threads: list[threading.Thread] = []
         self._term: Term | None = None
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self._metrics = EventMetrics(registry)
         self._metrics.position_age.set_function(self._position_age)
-        Info("sidecar_build", "Version.", registry=registry).info({"version": __version__})
-        agent = config.agent
         self._pod_logs = self._pods_and_files(registry) if config.logs.enabled and fluent_bit else None
-        # The port first, then the journal's lock: nothing is touched where another sidecar is at work.
-        self._server = StatusServer(
-            agent.address, agent.port, registry, ready=self._ready, alive=lambda: list(self._failed)
-        )
+        # The journal's lock first: nothing is touched where another sidecar is at work.
         self._journal = Journal(Path(Layout.of(config).journal), cap=config.events.journal)
-        node = Node(config, client.access)
+        try:
+            self._make_parts(node, fluent_bit=fluent_bit)
+        except BaseException:
+            self._close_journal()
+            raise
+
+    def _make_parts(self, node: Node, *, fluent_bit: bool) -> None:
+        config, client, registry, stopping = self._config, self._client, self.registry, self._stopping
         if self._pod_logs:
             self._pod_logs.prepare()
         node.prepare()
@@ -118,35 +118,43 @@ class Agent:
         )
         self._report = Report(registry, stopping=stopping)
 
-    def run(self) -> None:
-        """Run until `stopping` is set.
+    def start(self) -> None:
+        """Start the parts."""
+        for name, part in (
+            ("leader", self._leader.run),
+            *self._delivery.parts,
+            *([("manage", self._management.run)] if self._config.opensearch.leader_manages else []),
+            ("report", self._report.run),
+            *(self._pod_logs.parts if self._pod_logs else []),
+        ):
+            self._threads.append(threading.Thread(target=self._guarded, args=(name, part), name=name, daemon=True))
+            self._threads[-1].start()
 
-        Raises:
-            SidecarError: A part ended by a bug, which the log shows.
-        """
-        with self._server as server:
-            log.info(
-                "fluent-sidecar %s for cluster %s, metrics at port %d", __version__, self._config.cluster, server.port
-            )
-            for name, part in (
-                ("leader", self._leader.run),
-                *self._delivery.parts,
-                *([("manage", self._management.run)] if self._config.opensearch.leader_manages else []),
-                ("report", self._report.run),
-                *(self._pod_logs.parts if self._pod_logs else []),
-            ):
-                if self.stopping.is_set():
-                    break
-                self._threads.append(threading.Thread(target=self._guarded, args=(name, part), name=name, daemon=True))
-                self._threads[-1].start()
-            self.stopping.wait()
-            log.info("stopping")
-            self._end()
-        if self._failed:
-            raise SidecarError(
-                f"ended by a bug in: {', '.join(self._failed)}", hint="the log shows where; please report it"
-            )
-        log.info("stopped")
+    def ready(self) -> bool:
+        """Whether everything that Fluent Bit needs is in place."""
+        # A Fluent Bit that is started with the right address need not be reloaded.
+        return (self._pod_logs is None or self._pod_logs.ready()) and self._delivery.released
+
+    def end(self) -> None:
+        """End the parts, within some seconds; what leads gives the Lease up."""
+        self._over = True
+        self._stopping.set()
+        if self._pod_logs:
+            self._pod_logs.stop()
+        end = time.monotonic() + _STOP_SECONDS
+        for thread in self._threads:
+            # A request that hangs is left behind: all that it could do is harmless, and is done again.
+            thread.join(max(end - time.monotonic(), 0))
+        if self._enricher:
+            self._enricher.close()
+        self._close_journal()
+        self._client.close()
+
+    def _close_journal(self) -> None:
+        try:
+            self._journal.close()
+        except JournalError as error:
+            log.warning("%s", error)
 
     def _elector(self) -> Elector:
         who = identity(Path(Layout.of(self._config).journal))
@@ -195,37 +203,21 @@ class Agent:
         return True
 
     def _pods_and_files(self, registry: CollectorRegistry) -> PodLogs:
-        fluent_bit = FluentBit(self._config.fluentbit.port)
         return PodLogs(
             self._config,
             self._api,
             registry,
-            stopping=self.stopping,
-            reload=lambda: not fluent_bit.is_running() or fluent_bit.reload(),
+            stopping=self._stopping,
+            reload=lambda: self._reloads.reload().well,
         )
-
-    def _ready(self) -> bool:
-        # A Fluent Bit that is started with the right address need not be reloaded.
-        return (self._pod_logs is None or self._pod_logs.ready()) and self._delivery.released
-
-    def _end(self) -> None:
-        if self._pod_logs:
-            self._pod_logs.stop()
-        end = time.monotonic() + _STOP_SECONDS
-        for thread in self._threads:
-            # A request that hangs is left behind: all that it could do is harmless, and is done again.
-            thread.join(max(end - time.monotonic(), 0))
-        if self._enricher:
-            self._enricher.close()
-        try:
-            self._journal.close()
-        except JournalError as error:
-            log.warning("%s", error)
 
     def _guarded(self, name: str, part: Callable[[], None]) -> None:
         try:
             part()
         except Exception:
+            if self._over:  # left behind by `end`: its journal is closed
+                log.info("%s ended late", name, exc_info=True)
+                return
             log.exception("%s ended by a bug", name)
-            self._failed.append(name)
-            self.stopping.set()
+            self.failed.append(name)
+            self._stopping.set()

@@ -4,6 +4,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,13 @@ _START_SECONDS = 15.0
 _MOST_LINES = 8
 
 
-def verify(config: Config, *, program: str = "fluent-bit") -> str:
+def verify(config: Config, *, program: str = "fluent-bit", stop: Callable[[], bool] = lambda: False) -> str:
     """Try the Fluent Bit configuration of `config`.
+
+    Args:
+        config: pipeline.yaml.
+        program: Its name, or its path.
+        stop: Asked while it starts; True gives up, as if it did not start.
 
     Returns:
         The version that was tried with.
@@ -47,7 +53,7 @@ def verify(config: Config, *, program: str = "fluent-bit") -> str:
         with free_ports(1 + sum(map(len, content["pipeline"].values()))) as ports:
             pass  # free again, for Fluent Bit
         file.write_text(to_yaml(harmless(content, folder, iter(ports))))
-        return _try(path, file, ports[0])
+        return _try(path, file, ports[0], stop)
 
 
 def _write_filter(config: Config, folder: Path) -> None:
@@ -63,10 +69,10 @@ def _write_filter(config: Config, folder: Path) -> None:
         file.write_text(text)
 
 
-def _try(program: str, file: Path, port: int) -> str:
+def _try(program: str, file: Path, port: int, stop: Callable[[], bool]) -> str:
     log = file.with_name("log")
     with running([program, "-c", str(file)], log) as process:
-        up = _comes_up(process, port)
+        up = _comes_up(process, port, stop)
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
     # A missing parser, for one, is an error line of a Fluent Bit that comes up.
     errors = [line.strip() for line in text.splitlines() if "[error]" in line]
@@ -77,10 +83,10 @@ def _try(program: str, file: Path, port: int) -> str:
     return version[1] if version else "unknown"
 
 
-def _comes_up(process: "subprocess.Popen[bytes]", port: int) -> bool:
+def _comes_up(process: "subprocess.Popen[bytes]", port: int, stop: Callable[[], bool]) -> bool:
     fluent_bit = FluentBit(port)
     end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and process.poll() is None and not stop():
         if fluent_bit.reload_count() is not None:
             return True
         time.sleep(0.1)

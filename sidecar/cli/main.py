@@ -2,7 +2,6 @@
 
 import errno
 import gc
-import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,6 @@ from sidecar.cli.doctor import doctor
 from sidecar.cli.manage import apply, config_option, plan
 from sidecar.errors import SidecarError
 
-UNUSED = "this version makes nothing of it"
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong input."
 
 
@@ -105,7 +103,7 @@ def validate(config_file: str, output: Literal["text", "json"]) -> None:
     """  # noqa: D301 - see above
     import json  # noqa: PLC0415 - see the module
 
-    from sidecar.config import load  # noqa: PLC0415
+    from sidecar.config import UNUSED, load  # noqa: PLC0415
     from sidecar.errors import ConfigError, Problem  # noqa: PLC0415
 
     problems: list[Problem] = []
@@ -222,7 +220,8 @@ def run(
 ) -> None:
     """Watch the events of a cluster until Ctrl+C or SIGTERM, write them for Fluent Bit, and see them arrive.
 
-    Start Fluent Bit with the file that this writes: current/fluent-bit.yaml below paths.run.
+    Start Fluent Bit with the file that this writes: current/fluent-bit.yaml below paths.run. A changed pipeline.yaml
+    takes effect within seconds; one that Fluent Bit does not work with is rolled back.
 
     \b
     Examples:
@@ -234,18 +233,16 @@ def run(
     from sidecar.agent.signals import stop_on_signals  # noqa: PLC0415 - see the module
 
     stopping = stop_on_signals()
-    from sidecar import kube, opensearch  # noqa: PLC0415
+    from sidecar import kube  # noqa: PLC0415
     from sidecar.agent import log  # noqa: PLC0415
-    from sidecar.agent.run import Agent  # noqa: PLC0415
-    from sidecar.config import load  # noqa: PLC0415
+    from sidecar.agent.first import choose, note_unused  # noqa: PLC0415
+    from sidecar.agent.supervisor import Supervisor  # noqa: PLC0415
 
-    config = load(config_file)
+    first = choose(config_file)
     log.set_up(log_format)
-    for key in config.unused():
-        logging.getLogger(__name__).warning("%s: %s", key, UNUSED)
+    note_unused(first.loaded.config)
     api = kube.connect(kubeconfig=kubeconfig, context=context)
-    client = opensearch.connect(config)
-    Agent(config, api, client, stopping=stopping, fluent_bit=not without_fluent_bit).run()
+    Supervisor(config_file, first, api, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
 for command in (plan, apply, doctor, demo):

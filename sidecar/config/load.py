@@ -37,7 +37,7 @@ def load(file: str) -> Config:
     Raises:
         ConfigError: With all its problems; `exit_code` 2.
     """
-    return loads(_text(file), file=file)
+    return loads(read_text(file), file=file)
 
 
 def loads(text: str, *, file: str = "pipeline.yaml") -> Config:
@@ -63,7 +63,13 @@ def loads(text: str, *, file: str = "pipeline.yaml") -> Config:
     return config
 
 
-def _text(file: str) -> str:
+def read_text(file: str) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigError: It can't be read, or is no text.
+    """
+
     def refuse(text: str) -> ConfigError:
         return ConfigError(file, [Problem(0, 0, "", text)])
 

@@ -28,6 +28,7 @@ __all__ = [
     "DEAD_LETTER",
     "OLDEST_FLUENT_BIT",
     "OLDEST_OPENSEARCH",
+    "UNUSED",
     "Config",
     "ControlPlane",
     "EventSelection",
@@ -45,6 +46,8 @@ __all__ = [
 ]
 
 
+UNUSED = "this version makes nothing of it"
+"""What is said of a key that `Config.unused` names."""
 _LINES_IN_REQUEST = 4
 _UNUSED: dict[str, tuple[str, ...]] = {"control_plane": ("types", "logGroup")}
 """Sections that later versions act on, and which of their keys; none is all."""

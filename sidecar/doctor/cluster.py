@@ -79,8 +79,8 @@ class Cluster:
 
     def _allowed(self, right: Right) -> bool:
         attributes = {"verb": right.verb, "resource": right.resource, "group": right.group}
-        if right.namespace:
-            attributes["namespace"] = right.namespace
+        attributes |= {"namespace": right.namespace} if right.namespace else {}
+        attributes |= {"name": right.name} if right.name else {}
         body = _review("authorization", "SelfSubjectAccessReview") | {"spec": {"resourceAttributes": attributes}}
         answer = self._server.send("POST", _REVIEWS, body, seconds=_SECONDS)
         status = answer.get("status")

@@ -64,6 +64,11 @@ def metrics_verdicts(found: Mapping[str, float]) -> Iterator[Finding]:
         return
     if not found.get("sidecar_templates_in_place"):
         yield fail("templates", "the sidecar has not put or seen the index templates, so nothing is sent yet", _LOG)
+    if found.get("sidecar_config_valid", 1.0) < 1:
+        text = "pipeline.yaml is not in force: the sidecar runs with the last one that worked"
+        yield fail(
+            "configuration", text, "mend pipeline.yaml; the pod's events and the sidecar's log say what is wrong"
+        )
     leading = found["sidecar_leader"] > 0
     yield ok("leading", "this sidecar watches the events" if leading else "another sidecar watches the events")
     oldest = found.get("sidecar_events_oldest_unconfirmed_seconds", 0.0)

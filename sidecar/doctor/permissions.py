@@ -12,12 +12,13 @@ _SHOWN = 6
 
 @dataclass(frozen=True)
 class Right:
-    """One verb on one resource; in a namespace, or in all where it is empty."""
+    """One verb on one resource; in a namespace, or in all where it is empty; on one object where that has a name."""
 
     verb: str
     resource: str
     group: str = ""
     namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         """As people write it: `list events`, `update leases.coordination.k8s.io in logging`."""
@@ -55,7 +56,9 @@ def purposes(config: Config, namespace: str) -> Iterator[Purpose]:
     lease = "coordination.k8s.io"
     yield Purpose(
         "leader election",
-        [Right(verb, "leases", lease, namespace) for verb in ("get", "create", "update")],
+        # What is created has no name yet: no role can name it.
+        [Right("create", "leases", lease, namespace)]
+        + [Right(verb, "leases", lease, namespace, config.events.lease) for verb in ("get", "update")],
         "no sidecar leads, so no event is collected",
     )
     if config.logs.enabled and config.logs.metadata == "api":

@@ -42,7 +42,7 @@ class Journal:
         self._position = read_position(folder / "position.json")
         self._pending: Position | None = None
         self._marks = Marks()
-        self._torn = self._dirty = self._lost = False
+        self._torn = self._dirty = self._lost = self._ended = False
         self._open: frozenset[Path] = frozenset()
         self._newest = 0
         try:
@@ -96,6 +96,8 @@ class Journal:
         """
         data = b"".join(lines)
         with self._lock:
+            if self._ended:  # another journal may have the folder by now
+                raise JournalError("journal: is closed")
             try:
                 while self.size + len(data) > self._cap and self.size and not self._lost:
                     if stop():
@@ -121,6 +123,8 @@ class Journal:
 
     def commit(self) -> None:
         """Make what was appended safe from a crash of the machine, then move the position."""
+        if self._ended:
+            return
         self.check()
         with self._lock:
             if not self._dirty:
@@ -211,6 +215,8 @@ class Journal:
     def delete(self, segment: Path) -> None:
         """Delete a segment that nobody needs any more, and wake who waits for room."""
         with self._lock:
+            if self._ended:
+                return
             self._closed.drop(segment)
         remove(segment)
         with self._lock:
@@ -227,6 +233,8 @@ class Journal:
             raise failed(self._folder, error) from error
 
     def _end(self) -> None:
+        with self._lock:
+            self._ended = True
         try:
             self._active.end()
         finally:

@@ -3,17 +3,38 @@
 A lock of ours at the wrong moment would end its start (it doesn't wait for one), and a file that we made beside the
 database might be one that it can't write. So: where there is no write-ahead log, nobody writes, and no lock is taken;
 where there is one, the database is read as it is at that moment, and nothing is made or repaired.
+
+One moment remains: Fluent Bit ends, and removes its log, between our look and our opening. SQLite then makes one, as
+ours. In a pod Fluent Bit is root without capabilities: it could not write that, and would never start again. SQLite
+gives what it makes the mode of the database, so the database is made here, as one that its group may write.
 """
 
+import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from sidecar.logs.disk import make_folder
 from sidecar.logs.files import Position
 
 _QUERY = "SELECT inode, offset, created FROM in_tail_files ORDER BY id"
 _LOCK_SECONDS = 0.2
+_SHARED, _GROUP = 0o660, 0o060
+_BESIDE = ("-wal", "-shm")
+
+
+def make_positions(database: Path) -> None:
+    """Make an empty database that the group may write, which Fluent Bit takes for a new one; one that is there stays.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    make_folder(database.parent)
+    with suppress(FileExistsError):
+        handle = os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _SHARED)
+        os.fchmod(handle, _SHARED)
+        os.close(handle)
 
 
 def read_positions(database: Path) -> dict[int, Position] | None:
@@ -32,15 +53,31 @@ def read_positions(database: Path) -> dict[int, Position] | None:
             }
     except (sqlite3.Error, OSError):
         return None
+    finally:
+        _share(database)
+
+
+def _share(database: Path) -> None:
+    """Let the group write what is ours beside a database that Fluent Bit made, with the mode that it gave it."""
+    for suffix in _BESIDE:
+        with suppress(OSError):
+            path = database.with_name(database.name + suffix)
+            found = path.stat()
+            if found.st_uid == os.geteuid() and found.st_mode & _GROUP != _GROUP:
+                path.chmod(_SHARED)
 
 
 def remove_positions(database: Path) -> bool:
-    """Remove the database: Fluent Bit begins every file anew when it next opens it. Whether there was one.
+    """Put an empty database in its place: Fluent Bit begins every file anew when it next opens it.
+
+    Returns:
+        Whether there was one.
 
     Raises:
         OSError: It can't be removed.
     """
-    there = database.exists()
-    for suffix in ("", "-wal", "-shm"):
+    there = database.exists() and database.stat().st_size > 0
+    for suffix in ("", *_BESIDE):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
+    make_positions(database)
     return there

@@ -88,6 +88,8 @@ class Scanner:
         except (FileNotFoundError, NotADirectoryError):
             folder.names = []
         except OSError:
+            if not path:
+                raise
             # Not to be listed now; what was there is not gone for that.
             folder.modified = None
         return folder.names

@@ -49,6 +49,7 @@ def load(path: Path, is_wanted: Callable[[str], bool]) -> tuple[Account, str]:
     try:
         content = orjson.loads(path.read_bytes())
         if content["version"] != _VERSION:
+            log.warning("%s is of another version, so that rotated log files are read again", path)
             return Account(), ""
         return _account(content, is_wanted), str(content["boot"])
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from sidecar.logs.disk import make_folder
 from sidecar.logs.files import Lost, Sight, Tracker, container_of, containers_of
 from sidecar.logs.gz import readable_lines
 from sidecar.logs.metrics import LogMetrics
-from sidecar.logs.positions import read_positions, remove_positions
+from sidecar.logs.positions import make_positions, read_positions, remove_positions
 from sidecar.logs.scan import Scanner
 from sidecar.logs.state import boot_id, load, save
 from sidecar.render.layout import Layout
@@ -86,6 +86,7 @@ class FileTracker:
             # own pace.
             if self._boot and boot != self._boot and self._database.exists():
                 self._rewind("boot", time.time() - UNSAFE_SECONDS)
+            make_positions(self._database)
             self._save()
         except OSError as error:
             hint = "check space, owner and mode of paths.state"

@@ -173,6 +173,9 @@ def _output(config: Config, alias: str, match: Json, *, time_key: str) -> Json:
         "time_key": time_key,
         # An answer longer than the buffer would count as a failure, although everything in it was stored.
         "buffer_size": False,
+        # A request that is never answered would be waited for without end, and a reload waits for it: nothing is
+        # collected meanwhile. What was stored all the same is found there the next time.
+        "net.io_timeout": 30,
         # Formatting in a thread of its own leaves the main one to the inputs.
         "workers": 1,
     }

@@ -29,6 +29,12 @@ class Layout:
     """File with what is known of the node's pods, for Fluent Bit's filter."""
     backup: str
     """Folder of what was overwritten in OpenSearch, made when it is needed."""
+    version: str
+    """File that says how what is below `paths.state` is laid out."""
+    last_good: str
+    """The last pipeline.yaml that worked."""
+    rejected: str
+    """File with the digest of a pipeline.yaml that did not work in this pod, and why."""
     environment: str
     """Folder with one file for each variable that Fluent Bit takes from the sidecar: address and credentials."""
     rendered: str
@@ -50,6 +56,9 @@ class Layout:
             tracked=f"{state}/fluent-bit/files.json",
             backup=f"{state}/opensearch-backup",
             pods_table=f"{run}/pods.tsv",
+            version=f"{state}/version",
+            last_good=last_good(state),
+            rejected=f"{run}/rejected.json",
             environment=f"{run}/environment",
             rendered=f"{run}/rendered",
             current=f"{run}/current",
@@ -64,3 +73,8 @@ class Layout:
     def state_folders(self) -> tuple[str, ...]:
         """Folders that must be there before Fluent Bit starts."""
         return (self.journal, self.positions, self.chunks, self.filter_state, self.backfill)
+
+
+def last_good(state: str) -> str:
+    """Where the last pipeline.yaml that worked is, below a `paths.state`."""
+    return f"{state}/config/last-good.yaml"

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-HOW = "right? then: pytest tests/unit/render --update-golden"
+HOW = "right? then once more with --update-golden"
 
 
 def check_golden(folder: Path, files: Mapping[str, str], *, update: bool) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from sidecar.agent.fluentbit import FluentBit
+from sidecar.agent.reloads import Reloads
 from sidecar.config import Config
 from sidecar.logs.buffer import BufferWatch
 from sidecar.logs.metrics import LogMetrics
@@ -21,7 +21,7 @@ class Follower:
         self._registry = CollectorRegistry()
         self._stopping = threading.Event()
         metrics = LogMetrics(self._registry)
-        fluent_bit = FluentBit(config.fluentbit.port)
+        reloads = Reloads(config.fluentbit.port)
         chunks = Path(Layout.of(config).chunks)
 
         def rewind(cause: str, since: float) -> None:
@@ -31,7 +31,7 @@ class Follower:
         tracker = FileTracker(
             config,
             metrics,
-            reload=lambda: not fluent_bit.is_running() or fluent_bit.reload(),
+            reload=lambda: reloads.reload().well,
             up_seconds=buffer.up_seconds,
         )
         tracker.prepare()

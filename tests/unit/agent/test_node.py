@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from sidecar.agent import fluentbit, node
+from sidecar.agent import fluentbit, node, reloads, verdict
 from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.node import Node
 from sidecar.agent.output import write_file
+from sidecar.agent.reloads import Reloads
+from sidecar.agent.verdict import Verdict
 from sidecar.config import loads
 from sidecar.errors import AwsError, OpenSearchError, RenderError, SecretError, SidecarError
 from sidecar.opensearch import Access
@@ -32,7 +34,10 @@ SECRET = secret("node")
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node, "_START_SECONDS", 0.01)
-    monkeypatch.setattr(fluentbit, "_RELOAD_SECONDS", 0.3)
+    monkeypatch.setattr(reloads, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(reloads, "_HALT_SECONDS", 0.05)
+    monkeypatch.setattr(verdict, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(verdict, "LOST_SECONDS", 0.3)
     monkeypatch.setattr(fluentbit, "_TIMEOUT", 0.3)
 
 
@@ -186,7 +191,7 @@ def test_a_crash_between_reload_and_marker_asks_again(tmp_path: Path, monkeypatc
         with monkeypatch.context() as patch:
 
             def crash(path: Path, content: str) -> None:
-                if path.name == "opened":
+                if path.name == "loaded":
                     raise KeyboardInterrupt
                 write_file(path, content)
 
@@ -230,7 +235,7 @@ def test_a_fluent_bit_that_is_stopped_is_asked_again(tmp_path: Path) -> None:
         made.prepare()
         with pytest.raises(SidecarError, match="does not reload"):
             made.open()
-        assert not (tmp_path / "run/environment/opened").exists()
+        assert not (tmp_path / "run/environment/loaded").exists()
 
 
 def test_a_secret_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path) -> None:
@@ -336,11 +341,11 @@ def test_a_certificate_that_is_half_written_does_not_end_fluent_bit(tmp_path: Pa
         made = Node(loads(text(tmp_path, fake.port, auth=True)), secrets)
         made.prepare()
         made.open()
-        before, reloads = environment(tmp_path), fake.reloads
+        reloads = fake.reloads
         secrets.found, secrets.broken = Login("https://h", ("admin", "two")), "ca.pem can't be used"
         with pytest.raises(OpenSearchError, match="can't be used"):
             made.open()
-        assert (environment(tmp_path), fake.reloads) == (before, reloads)
+        assert fake.reloads == reloads
         secrets.broken = ""
         assert made.open()
         assert environment(tmp_path)["OPENSEARCH_PASSWORD"] == "two"
@@ -384,10 +389,10 @@ def test_the_count_of_reloads() -> None:
         client = FluentBit(fake.port)
 
         assert client.reload_count() == 0
-        assert client.reload()
+        assert Reloads(fake.port).reload() is Verdict.DONE
         assert client.reload_count() == 1
     assert client.reload_count() is None
-    assert not client.reload()
+    assert Reloads(fake.port).reload() is Verdict.ABSENT
 
 
 @pytest.mark.parametrize(
@@ -396,7 +401,7 @@ def test_the_count_of_reloads() -> None:
 def test_another_server_at_the_port(body: bytes) -> None:
     with FakeFluentBit(body=body) as fake:
         assert FluentBit(fake.port).reload_count() is None
-        assert not FluentBit(fake.port).reload()
+        assert Reloads(fake.port).reload() is Verdict.SILENT
         assert fake.reloads == 0
 
 

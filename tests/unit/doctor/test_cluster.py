@@ -66,7 +66,11 @@ def test_all_is_well(server: FakeCluster, tmp_path: Path, monkeypatch: pytest.Mo
     assert found["API server"].text == f"{server.url}, v1.31.2, as system:serviceaccount:logging:sidecar"
     assert found["events"].text == "may list, watch events"
     assert found["leader"].text == "node-1-ab12 watches the events, for 2 h (Lease logging/fluent-sidecar)"
-    assert {one["namespace"] for one in server.asked if one["resource"] == "leases"} == {"logging"}
+    leases = [one for one in server.asked if one["resource"] == "leases"]
+    assert {one["namespace"] for one in leases} == {"logging"}
+    # A role that names the Lease is enough; but what is created has no name yet.
+    named = {one["verb"]: one.get("name") for one in leases}
+    assert named == {"create": None, "get": "fluent-sidecar", "update": "fluent-sidecar"}
 
 
 def test_outside_a_pod_it_is_said_whose_rights_they_are(

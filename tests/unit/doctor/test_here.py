@@ -218,6 +218,7 @@ def test_a_part_that_ended_is_named() -> None:
     ("metric", "value", "name", "state"),
     [
         ("sidecar_templates_in_place", 0, "templates", State.FAIL),
+        ("sidecar_config_valid", 0, "configuration", State.FAIL),
         ("sidecar_events_oldest_unconfirmed_seconds", 301, "confirmation", State.FAIL),
         ("sidecar_events_position_age_seconds", 181, "watch", State.FAIL),
         ("sidecar_apply_missing", 2, "in place", State.WARN),

@@ -8,20 +8,22 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from sidecar.agent.fluentbit import FluentBit
+from sidecar.agent.reloads import Reloads
+from sidecar.agent.verdict import Verdict
 from sidecar.config import loads
 from sidecar.logs import tracking
 from sidecar.logs.buffer import BufferWatch
 from sidecar.logs.files import Position
 from sidecar.logs.gz import readable_lines, unpacked_size
 from sidecar.logs.metrics import LogMetrics
-from sidecar.logs.positions import read_positions, remove_positions
+from sidecar.logs.positions import make_positions, read_positions, remove_positions
 from sidecar.logs.scan import Scanner
 from sidecar.logs.tracking import FileTracker
 from sidecar.render.layout import Layout
@@ -181,7 +183,7 @@ def test_after_a_crash_of_the_machine_positions_are_removed_before_fluent_bit_st
     assert node.database.exists(), "the same boot"
     node.reloads.clear()
     node.start("boot-2")
-    assert list(node.database.parent.iterdir()) == []
+    assert [(path, path.stat().st_size) for path in node.database.parent.iterdir()] == [(node.database, 0)]
     assert node.count("rewinds_total", cause="boot") == 1
     assert node.reloads == [True], "in case that it is running already"
     node.tracker.step()
@@ -197,6 +199,13 @@ def test_a_damaged_state_file_is_begun_anew(node: Node, caplog: pytest.LogCaptur
     Path(node.layout.tracked).write_text('{"version": 1, "boot": ')
     node.start()
     assert "can't be read" in caplog.text
+    node.tracker.step()
+
+
+def test_the_state_of_a_version_to_come_is_begun_anew_and_said(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    Path(node.layout.tracked).write_text('{"version": 2, "files": []}')
+    node.start()
+    assert "is of another version, so that rotated log files are read again" in caplog.text
     node.tracker.step()
 
 
@@ -270,6 +279,47 @@ def test_positions_are_read_while_they_are_written_and_never_disturbed(tmp_path:
     assert read_positions(path) is None
     assert remove_positions(path)
     assert not remove_positions(path)
+    assert path.stat().st_size == 0
+
+
+def mode(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_log_that_we_make_as_fluent_bit_ends_is_one_that_it_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ours: bool
+) -> None:
+    """Found on a node: Fluent Bit, root without capabilities, could not write the sidecar's log, and never started."""
+    path, log = tmp_path / "logs.db", tmp_path / "logs.db-wal"
+    if ours:
+        make_positions(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute(CREATE)
+        seen = mode(log)
+    assert not log.exists()
+    assert mode(path) == seen
+    assert (seen == "0o660") == ours
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda found: found == log or exists(found))  # it ends just after our look
+
+    read_positions(path)
+
+    assert exists(log), "SQLite makes one, in spite of mode=ro"
+    assert mode(log) == "0o660"
+
+
+def test_a_database_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new/logs.db"
+    make_positions(path)
+    assert (mode(path), mode(path.parent)) == ("0o660", "0o770")
+    path.write_bytes(b"x")
+    path.chmod(0o644)
+
+    make_positions(path)
+
+    assert (path.read_bytes(), mode(path)) == (b"x", "0o644")
 
 
 def test_a_look_sees_every_change(tmp_path: Path) -> None:
@@ -291,6 +341,18 @@ def test_a_look_sees_every_change(tmp_path: Path) -> None:
     assert sight.packed == {"ns_p_u/c/0.log.1": 5}
     with pytest.raises(FileNotFoundError):
         Scanner(str(tmp_path / "missing"), lambda _path: True).look()
+
+
+def test_a_folder_that_may_not_be_listed_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+
+    with pytest.raises(PermissionError):
+        Scanner(str(tmp_path), lambda _path: True).look()
 
 
 def test_a_folder_that_did_not_change_is_not_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -463,8 +525,9 @@ def test_what_was_evicted_in_an_outage_is_read_again(
     output = {"name": "forward", "host": "127.0.0.1", "port": sink, "retry_limit": "no_limits"}
     file = fluent_bit_file(node, tmp_path, port, output | {"storage.total_limit_size": "5M"})
     start_process([fluent_bit, "-c", file], name="fluent-bit")
+    reloads = Reloads(port)
     watch = BufferWatch(port, Path(node.layout.chunks), 5 * 2**20, node.metrics, node.tracker.rewind)
-    node.tracker._reload = FluentBit(port).reload
+    node.tracker._reload = lambda: reloads.reload() is Verdict.DONE
 
     def until(condition: Callable[[], object], what: str, seconds: float) -> None:
         def step() -> object:
