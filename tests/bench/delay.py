@@ -5,7 +5,6 @@ input for events, and that once more without the events of 1-3 KB at which its w
 and DELAY_SECONDS change the sizes.
 """
 
-import datetime as dt
 import http
 import tempfile
 import threading
@@ -13,27 +12,26 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
 from tests.support.apiserver import ApiServer
+from tests.support.bench.load import Load
 from tests.support.bench.pod import in_pod, write_service_account
 from tests.support.bench.report import print_head, print_row, quantile, size
 from tests.support.bench.rival import start_rival
-from tests.support.events import Writer
-from tests.support.kubeapi import Api, read_access
+from tests.support.kubeapi import read_access
 from tests.support.parts import Missing, Parts, find_fluent_bit
 from tests.support.pipeline import Pipeline
 from tests.support.process import Process
 from tests.support.search import Answers
-from tests.support.shapes import Shape, shape
 from tests.support.waiting import unique_name, wait_until
 
 RATE = size("DELAY_RATE", 200)
 SECONDS = size("DELAY_SECONDS", 60)
-WORKERS = 8
 _POLL = 0.1
 _LATE_SECONDS = 30.0
 """How long it is waited for what has not come, once the last was written."""
@@ -60,52 +58,6 @@ WAYS = [
     Way("Fluent Bit's `kubernetes_events`", sidecar=False),
     Way("the same, without events of 1-3 KB", sidecar=False, long=False),
 ]
-
-
-class Load:
-    """Creates events at a steady rate; `written` has the moment of the API server's answer to each, by id."""
-
-    def __init__(self, kubeconfig: Path, namespace: str, *, long: bool) -> None:
-        self.written: dict[str, float] = {}
-        self.seconds = 0.0
-        self._api = Api(kubeconfig, connections=WORKERS)
-        self._api.ensure_namespace(namespace)
-        self._namespace = namespace
-        self._writer = Writer(self._api, namespace, 30)
-        numbers = (number for number in range(RATE * SECONDS * 2) if long or number % _LONG_EVERY != _LONG)
-        self._numbers = [number for number, _ in zip(numbers, range(RATE * SECONDS), strict=False)]
-        self._errors: list[BaseException] = []
-
-    def run(self) -> None:
-        """Write all; a write that had to wait is not made up for by a burst."""
-        threads = [threading.Thread(target=self._guarded, args=(worker,)) for worker in range(WORKERS)]
-        began = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.seconds = time.monotonic() - began
-        self._api.close()
-        if self._errors:
-            raise self._errors[0]
-
-    def _guarded(self, worker: int) -> None:
-        try:
-            self._work(worker)
-        except Exception as error:  # noqa: BLE001 - `run` raises it
-            self._errors.append(error)
-
-    def _work(self, worker: int) -> None:
-        pause = WORKERS / RATE
-        due = time.monotonic() + pause * worker / WORKERS
-        for number in self._numbers[worker::WORKERS]:
-            time.sleep(max(0.0, due - time.monotonic()))
-            metadata = self._writer.create(self._shape(number))["metadata"]
-            self.written[f"{metadata['uid']}.{metadata['resourceVersion']}"] = time.monotonic()
-            due = max(due + pause, time.monotonic())
-
-    def _shape(self, number: int) -> Shape:
-        return shape(number, self._namespace, dt.datetime.now(dt.UTC))
 
 
 @dataclass
@@ -165,7 +117,8 @@ class Bench:
             finder = Finder(self._url, ship(stack, folder, start))
             # Past the moment at which Fluent Bit is let go: what is measured is the calm after it.
             self._warm_up(finder)
-            load = Load(self._server.kubeconfig, namespace, long=way.long)
+            numbers = (number for number in range(RATE * SECONDS * 2) if way.long or number % _LONG_EVERY != _LONG)
+            load = Load(self._server.kubeconfig, namespace, islice(numbers, RATE * SECONDS), rate=RATE)
             over = threading.Event()
             searching = threading.Thread(target=finder.run, args=(over,), daemon=True)
             searching.start()
@@ -178,8 +131,8 @@ class Bench:
             _print(way, load, finder)
 
     def _warm_up(self, finder: Finder) -> None:
-        load = Load(self._server.kubeconfig, unique_name("warm"), long=False)
-        load._numbers = load._numbers[:20]
+        short = (number for number in count() if number % _LONG_EVERY != _LONG)
+        load = Load(self._server.kubeconfig, unique_name("warm"), islice(short, 20), rate=RATE)
         load.run()
 
         def there() -> bool:

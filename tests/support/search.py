@@ -41,7 +41,8 @@ class Answers:
             yield from page["hits"]["hits"]
             page = self._ask("POST", "_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})
             assert "hits" in page, f"a page of hits can't be had: {page}"
-        self._ask("DELETE", f"_search/scroll/{page['_scroll_id']}")
+        if scroll := page.get("_scroll_id"):  # none, where there is no index yet
+            self._ask("DELETE", f"_search/scroll/{scroll}")
 
     def _search(self) -> dict[str, Any]:
         """The first page; a server that is busy is asked again."""

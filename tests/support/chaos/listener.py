@@ -13,12 +13,16 @@ _CONNECT_SECONDS = 10
 
 
 class Listener:
-    """Serves a port of 127.0.0.1, a thread for each connection, from entering to leaving.
+    """Serves a port, a thread for each connection, from entering to leaving.
 
     While it refuses, the port is closed, and the connections that there were are broken.
+
+    Args:
+        address: Of this machine.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.port = free_port()
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -38,7 +42,7 @@ class Listener:
                 for connection in self._connections:
                     _shut(connection)
             elif not refusing and not self._socket:
-                self._socket = socket.create_server(("127.0.0.1", self.port), backlog=128)
+                self._socket = socket.create_server((self.address, self.port), backlog=128)
                 threading.Thread(target=self._accept, args=(self._socket,), daemon=True).start()
 
     @property
@@ -90,15 +94,17 @@ class Pipe(Listener):
     """Passes bytes to a server and back, whatever they are.
 
     Args:
-        port: Of the server, on 127.0.0.1.
+        port: Of the server.
+        host: The server's.
+        address: That this listens at.
     """
 
-    def __init__(self, port: int) -> None:
-        super().__init__()
-        self._to = port
+    def __init__(self, port: int, *, host: str = "127.0.0.1", address: str = "127.0.0.1") -> None:
+        super().__init__(address)
+        self._to = (host, port)
 
     def serve(self, connection: socket.socket) -> None:
-        server = socket.create_connection(("127.0.0.1", self._to), _CONNECT_SECONDS)
+        server = socket.create_connection(self._to, _CONNECT_SECONDS)
         server.settimeout(None)
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.track(server)
