@@ -21,7 +21,7 @@ def test_every_metric_of_an_alert_is_documented(helm: Path) -> None:
         assert metrics_in(rule["expr"]), rule
         assert metrics_in(rule["expr"]) | (metrics_in(rule["annotations"]["description"])) <= DOCUMENTED
         # Of this release alone: another one in the cluster has alerts of its own.
-        assert rule["expr"].count('{namespace="logging",pod=~"test-fluent-sidecar-[a-z0-9]{5}"}') == len(
+        assert rule["expr"].count('{namespace="logging",pod=~"test-fluent-sidecar-[a-z0-9]{5}"') == len(
             re.findall(r"sidecar_\w+", rule["expr"])
         )
         assert rule["expr"].count("(") == rule["expr"].count(")")

@@ -79,8 +79,11 @@ def test_the_sidecar_keeps_running_and_is_asked_about_itself_alone(helm: Path) -
     assert sidecar["restartPolicy"] == "Always"
     paths = {probe: sidecar[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
     assert paths == {"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/livez"}
-    fields = {found["name"]: found["valueFrom"]["fieldRef"]["fieldPath"] for found in sidecar["env"]}
+    fields = {
+        found["name"]: found.get("value") or found["valueFrom"]["fieldRef"]["fieldPath"] for found in sidecar["env"]
+    }
     assert fields == {
+        "SIDECAR_STATE": "/var/lib/fluent-sidecar",
         "NODE_NAME": "spec.nodeName",
         "POD_NAME": "metadata.name",
         "POD_NAMESPACE": "metadata.namespace",

@@ -42,6 +42,17 @@ The alerts, from the labels that select the release's pods: what docs/metrics.md
   severity: warning
   summary: Templates, policies or alerts can't be put in place in OpenSearch.
   description: The leader's log names them.
+- alert: FluentSidecarConfigNotInForce
+  expr: min by (pod) (sidecar_config_valid{ {{- . -}} }) == 0
+  for: 5m
+  severity: warning
+  summary: On {{ "{{ $labels.pod }}" }} pipeline.yaml is not what is in force.
+  description: It is wrong, or Fluent Bit does not work with it; the last one that worked goes on. `kubectl describe pod` says why.
+- alert: FluentSidecarReloadKilledFluentBit
+  expr: sum by (pod) (increase(sidecar_reloads_total{ {{- . -}} ,result="died"}[15m])) > 0
+  severity: warning
+  summary: A reload ended the Fluent Bit of {{ "{{ $labels.pod }}" }}.
+  description: The kubelet starts it again, and what it had read is read again. Its log of before says why.
 - alert: FluentSidecarNothingSent
   expr: sidecar_templates_in_place{ {{- . -}} } == 0
   for: 15m
