@@ -74,6 +74,11 @@ def test_1_the_whole_answer_of_a_bulk_request_is_read() -> None:
     assert {output["buffer_size"] for output in outputs()} == {False}
 
 
+def test_no_request_is_waited_for_without_end() -> None:
+    # A reload would wait too, and collect nothing meanwhile.
+    assert {output["net.io_timeout"] for output in outputs()} == {30}
+
+
 def test_1_a_retry_can_not_write_over_what_is_there() -> None:
     assert {output["write_operation"] for output in outputs()} == {"create"}
 
