@@ -30,6 +30,7 @@ from tests.support.waiting import unique_name, wait_until
 CONTAINERS = ("sidecar", "fluent-bit")
 _LINES, _EVENTS = 1000, 200
 """A second."""
+_CHANGES, _CALM_SECONDS = 3, 10.0
 
 
 @dataclass
@@ -102,13 +103,22 @@ def _change(scene: Scene) -> None:
     """A key that changes what Fluent Bit does: from the API's answer to the sidecar's word that it has it."""
     release = scene.release
     print_head("a change of pipeline.yaml", "seconds until it is in effect")
-    for how, hurry in (("by the kubelet's own time", False), ("the kubelet asked at once", True)):
-        release.pipeline["logs"]["redact"] = [{"name": "none", "pattern": f"zz{hurry}", "replace": "y"}]
-        before = _applied(release)
-        began = time.monotonic()
-        release.edit(yaml.safe_dump(release.pipeline), hurry=hurry)
-        wait_until(partial(_more_applied, release, before), 300, release.log, interval=0.2)
-        print_row(how, f"{time.monotonic() - began:.1f}")
+    took = [_seconds_of_change(release, number, hurry=number < _CHANGES) for number in range(2 * _CHANGES)]
+    at_once, by_itself = took[:_CHANGES], took[_CHANGES:]
+    for how, seconds in (("the kubelet asked at once", at_once), ("in the kubelet's own time", by_itself)):
+        print_row(how, f"{min(seconds):.1f}-{max(seconds):.1f}")
+
+
+def _seconds_of_change(release: Release, number: int, *, hurry: bool) -> float:
+    release.pipeline["logs"]["redact"] = [{"name": "none", "pattern": f"zz{number}", "replace": "y"}]
+    before = _applied(release)
+    began = time.monotonic()
+    release.edit(yaml.safe_dump(release.pipeline), hurry=hurry)
+    wait_until(partial(_more_applied, release, before), 300, release.log, interval=0.2)
+    took = time.monotonic() - began
+    # Whatever the kubelet has to do for what just happened is over.
+    time.sleep(_CALM_SECONDS)
+    return took
 
 
 def _applied(release: Release) -> int:
