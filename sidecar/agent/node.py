@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.output import cannot_write, switch_link, write_file, write_tree
 from sidecar.config import Config
-from sidecar.config.opensearch import port_of
+from sidecar.config.address import port_of
 from sidecar.errors import RenderError, SidecarError
 from sidecar.events.segment import make_folder
 from sidecar.opensearch.credentials import Login

@@ -16,8 +16,9 @@ from sidecar.config.dashboards import Dashboards
 from sidecar.config.events import Events, EventSelection
 from sidecar.config.families import Placed, meetings
 from sidecar.config.family import Family
+from sidecar.config.fixed import DEAD_LETTER
 from sidecar.config.logs import Logs, LogSelection, MultilineRule, RedactRule
-from sidecar.config.names import DEAD_LETTER, ClusterName, version_tuple
+from sidecar.config.names import ClusterName, version_tuple
 from sidecar.config.node import OLDEST_FLUENT_BIT, Agent, Buffer, FluentBit, Paths
 from sidecar.config.opensearch import OLDEST_OPENSEARCH, OpenSearch, Tls
 from sidecar.config.route import Route

@@ -8,11 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import urllib3
 
-from sidecar.config.opensearch import MtlsAuth, Tls
 from sidecar.errors import OpenSearchError
+
+if TYPE_CHECKING:
+    # A Lambda function has no pydantic, which this would load.
+    from sidecar.config.opensearch import MtlsAuth, Tls
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +49,7 @@ class TrustFiles:
         OpenSearchError: A file can't be used.
     """
 
-    def __init__(self, tls: Tls, mtls: MtlsAuth | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tls: "Tls", mtls: "MtlsAuth | None", clock: Callable[[], float] = time.monotonic) -> None:
         self._tls, self._mtls, self._clock = tls, mtls, clock
         self._lock = threading.Lock()
         self._said = ""
@@ -95,7 +99,7 @@ def _digest(file: str) -> bytes:
         return b""  # it is told by who loads it
 
 
-def _context(tls: Tls, mtls: MtlsAuth | None) -> ssl.SSLContext:
+def _context(tls: "Tls", mtls: "MtlsAuth | None") -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:  # also for a file without a certificate

@@ -7,21 +7,23 @@ kubernetes filter names them, control-plane logs as the function does that AWS o
 from dataclasses import dataclass
 from enum import Enum
 
-TIMESTAMP = "@timestamp"
+from sidecar.config import fixed
+
+TIMESTAMP = fixed.TIMESTAMP
 """When it happened."""
 OBSERVED = "observedTimestamp"
 """When Fluent Bit handed it on."""
-ID = "id"
+ID = fixed.ID
 """What the document is, from its place in the source; also its `_id`."""
 INDEX = "index"
 """The index that the document belongs to, so that it meets it on every way."""
-CLUSTER = "cluster"
+CLUSTER = fixed.CLUSTER
 """The cluster's name."""
 LOG = "log"
 """The text of a log record."""
-DATA = "data"
+DATA = fixed.DATA
 """The fields of a log record that is a JSON object."""
-LEVEL = "level"
+LEVEL = fixed.LEVEL
 """The severity of a log record."""
 
 GAP = "EventGap"

@@ -12,13 +12,10 @@ from datetime import timedelta
 from typing import Literal
 
 from sidecar.config.family import Family, Rotation
+from sidecar.config.fixed import UNDATED
 from sidecar.config.model import DEAD_LETTER, Config, Events
 
 __all__ = ["DEAD_LETTER", "UNDATED", "IndexFamily", "event_index", "event_index_pattern", "families", "index_pattern"]
-
-UNDATED = "undated"
-"""Stands for the date of a document without one: an Event without a creation time, which no API server makes, and a
-line that no container runtime wrote."""
 
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T")
 
