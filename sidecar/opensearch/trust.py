@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import urllib3
 
@@ -16,12 +16,24 @@ from sidecar.errors import OpenSearchError
 
 if TYPE_CHECKING:
     # A Lambda function has no pydantic, which this would load.
-    from sidecar.config.opensearch import MtlsAuth, Tls
+    from sidecar.config.opensearch import MtlsAuth
 
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 10.0
 """How long a file that was replaced may go unnoticed."""
+
+
+class TlsSettings(Protocol):
+    """Whom we trust; the section `opensearch.tls` is one."""
+
+    @property
+    def verify(self) -> bool:
+        """Whether certificate and name are checked."""
+
+    @property
+    def ca(self) -> str | None:
+        """File with the CA's certificates; the system's where there is none."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class TrustFiles:
         OpenSearchError: A file can't be used.
     """
 
-    def __init__(self, tls: "Tls", mtls: "MtlsAuth | None", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tls: TlsSettings, mtls: "MtlsAuth | None", clock: Callable[[], float] = time.monotonic) -> None:
         self._tls, self._mtls, self._clock = tls, mtls, clock
         self._lock = threading.Lock()
         self._said = ""
@@ -99,7 +111,7 @@ def _digest(file: str) -> bytes:
         return b""  # it is told by who loads it
 
 
-def _context(tls: "Tls", mtls: "MtlsAuth | None") -> ssl.SSLContext:
+def _context(tls: TlsSettings, mtls: "MtlsAuth | None") -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:  # also for a file without a certificate
