@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sidecar.config.fixed import CLUSTER, DATA, LEVEL, TIMESTAMP, UNDATED
+from sidecar.config.function import Settings
 from sidecar.controlplane import audit
 from sidecar.controlplane.line import Line, instant, members, parse
 from sidecar.controlplane.payload import Batch, LogEvent
-from sidecar.controlplane.settings import Settings
 from sidecar.opensearch import codec
 from sidecar.opensearch.documents import Document
 from sidecar.opensearch.encode import encode

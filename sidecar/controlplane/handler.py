@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from sidecar.config.function import SECRET_VARIABLE, VARIABLE, Settings
 from sidecar.controlplane.deliver import Delivery, Result
 from sidecar.controlplane.documents import documents_of
 from sidecar.controlplane.link import Link
 from sidecar.controlplane.payload import batches_of
-from sidecar.controlplane.settings import SECRET_VARIABLE, VARIABLE, Settings
 from sidecar.opensearch.client import Client
 from sidecar.opensearch.documents import Documents
 

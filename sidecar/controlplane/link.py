@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.aws import Parameters, Secret, Signer
-from sidecar.controlplane.settings import SECRET_VARIABLE, Settings
+from sidecar.config.function import SECRET_VARIABLE, Settings
 from sidecar.errors import SecretError
 from sidecar.opensearch.connection import Connection, Options
 from sidecar.opensearch.credentials import SSM, Credentials, Login, url_of

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sidecar.config.function import Settings
 from sidecar.controlplane.payload import packed
-from sidecar.controlplane.settings import Settings
 
 Json = dict[str, Any]
 

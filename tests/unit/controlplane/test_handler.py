@@ -8,9 +8,9 @@ import pytest
 
 from sidecar.aws import Parameters, Secret
 from sidecar.config.fixed import DEAD_LETTER
+from sidecar.config.function import SECRET_VARIABLE, VARIABLE, Settings
 from sidecar.controlplane import handler
 from sidecar.controlplane.handler import Function
-from sidecar.controlplane.settings import SECRET_VARIABLE, VARIABLE, Settings
 from sidecar.errors import OpenSearchError, PayloadError, SecretError, SidecarError, UndeliveredError
 from sidecar.opensearch.credentials import Pace
 from tests.support.controlplane import LINES, Context, event_id, invocation, settings
@@ -58,7 +58,7 @@ def test_lines_of_every_type_arrive_once(server: FakeOpenSearch, function: Funct
 def test_one_connection_serves_many_invocations(server: FakeOpenSearch, function: Function) -> None:
     for number in range(5):
         function(invocation("kube-scheduler", ["x"], start=number), Context())
-    connections = function._client.access.connection()._pool.pools  # type: ignore[attr-defined]
+    connections = function._client.access.connection()._pool.pools
     assert [pool.num_connections for pool in (connections[key] for key in connections.keys())] == [1]  # noqa: SIM118 - no dict
     assert len(server.requests) == 5
 

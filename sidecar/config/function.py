@@ -1,6 +1,6 @@
-"""What the function has to know, as JSON in a variable: what `sidecar render-config` makes of pipeline.yaml.
+"""What the Lambda function has to know, as JSON in a variable: what `sidecar render-config` makes of pipeline.yaml.
 
-No secret is in it.
+No secret is in it. No model: the function has no pydantic.
 """
 
 import json
@@ -53,7 +53,7 @@ class Settings:
         Raises:
             SidecarError: It isn't set, or was made by another version.
         """
-        hint = "deploy controlplane/template.json as this version of `sidecar render-config` writes it"
+        hint = "deploy controlplane/template.yaml as this version of `sidecar render-config` writes it"
         if not text:
             raise SidecarError(f"the variable {VARIABLE} is not set", hint=hint)
         try:
