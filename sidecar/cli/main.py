@@ -16,7 +16,7 @@ from sidecar.cli.doctor import doctor
 from sidecar.cli.manage import apply, config_option, plan
 from sidecar.errors import SidecarError
 
-UNUSED = "this version makes nothing of it"
+UNUSED = "it has no effect, by what else the file says"
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong input."
 
 
@@ -96,7 +96,7 @@ def init(output: str, *, force: bool) -> None:
 def validate(config_file: str, output: Literal["text", "json"]) -> None:
     """Check pipeline.yaml: every problem at once, with its line; exit code 2 if there is one.
 
-    A key that is right, and that only later versions act on, is noted. Secrets are not read, and no server is asked.
+    A key that is right and has no effect is noted. Secrets are not read, and no server is asked.
 
     \b
     Examples:

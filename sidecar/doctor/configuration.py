@@ -26,7 +26,7 @@ def _file(config: Config, file: str) -> Finding:
     patterns = ", ".join(index_pattern(family) for family in families(config))
     text = f"cluster {config.cluster}; indices {patterns}"
     if unused := config.unused():
-        return warn(file, text, f"this version makes nothing of: {', '.join(unused)}")
+        return warn(file, text, f"has no effect, by what else the file says: {', '.join(unused)}")
     return ok(file, text)
 
 

@@ -183,6 +183,7 @@ def configurations(draw: st.DrawFn, certificate: Path | None = None, key: Path |
         "controlPlane": {**draw(_family("p")), **draw(_some(
             types=st.lists(st.sampled_from(["api", "audit", "controllerManager"]), max_size=2),
             logGroup=st.just("/aws/eks/a.b_c#d/cluster"),
+            auditLog=st.just("/var/log/kubernetes/audit.log"),
         ))},
         "paths": draw(_some(logs=_folders("l"), state=_folders("s"), run=_folders("r"))),
         "fluentbit": draw(_some(

@@ -54,8 +54,8 @@ def test_each_secret_that_cant_be_read_is_told(monkeypatch: pytest.MonkeyPatch, 
     assert all(one.hint for one in found if one.state is State.FAIL)
 
 
-def test_what_this_version_makes_nothing_of_is_a_warning() -> None:
-    found = found_in(pipeline("controlPlane: {types: [api]}"))
+def test_a_key_without_effect_is_a_warning() -> None:
+    found = found_in(pipeline("controlPlane: {auditLog: /var/log/audit.log}"))
 
     assert found[0].state is State.WARN
-    assert found[0].hint == "this version makes nothing of: controlPlane.types"
+    assert found[0].hint == "has no effect, by what else the file says: controlPlane.auditLog"
