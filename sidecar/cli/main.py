@@ -11,6 +11,7 @@ from typing import IO, Any, Literal
 import click
 
 from sidecar import __version__
+from sidecar.cli.controlplane import controlplane, lambda_
 from sidecar.cli.demo import demo
 from sidecar.cli.doctor import doctor
 from sidecar.cli.manage import apply, config_option, plan
@@ -248,5 +249,5 @@ def run(
     Agent(config, api, client, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-for command in (plan, apply, doctor, demo):
+for command in (plan, apply, doctor, lambda_, controlplane, demo):
     cli.add_command(command)

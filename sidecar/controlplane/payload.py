@@ -69,7 +69,16 @@ def unpacked(data: str | bytes) -> list[Batch]:
         packed = b64decode(data, validate=True)
     except (TypeError, ValueError) as error:
         raise PayloadError(f"the payload is not base64: {error}") from None
-    return messages(_text(packed))
+    return gunzipped(packed)
+
+
+def gunzipped(content: bytes) -> list[Batch]:
+    """The lines of a payload: gzip.
+
+    Raises:
+        PayloadError: It is something else.
+    """
+    return messages(_text(content))
 
 
 def messages(text: bytes) -> list[Batch]:
