@@ -109,6 +109,9 @@ class Config(Section):
         return [(path, text)]
 
     def _function_problems(self) -> Found:
+        if self.control_plane.source == "node" and not self.logs.enabled:
+            text = "controlPlane.source: node needs logs.enabled: the control plane's logs are read with the pods'"
+            return [(("controlPlane", "source"), text)]
         # Said, not by default: somebody whose cluster isn't EKS needs no function.
         if "source" not in self.control_plane.model_fields_set or self.control_plane.source != "cloudwatch":
             return []

@@ -10,7 +10,7 @@ from typing import Any
 
 from sidecar.config.function import SECRET_VARIABLE, VARIABLE, Settings
 from sidecar.config.model import Config
-from sidecar.render.components import COMPONENTS
+from sidecar.render.components import components
 
 Json = dict[str, Any]
 
@@ -28,11 +28,6 @@ _EVENT_SECONDS = 6 * 3600
 """The longest that Lambda keeps a batch that can't be started."""
 _NAME = 40  # characters of 64, with an ending
 _ODD = re.compile(r"[^A-Za-z0-9-]+")
-
-
-def components(config: Config) -> tuple[str, ...]:
-    """What `component` may say of the lines that are taken."""
-    return tuple(name for kind in config.control_plane.types for name in COMPONENTS[kind])
 
 
 def settings(config: Config) -> Settings:

@@ -36,7 +36,12 @@ def families(config: Config) -> Iterator[IndexFamily]:
     yield _family("events", config.events, "Kubernetes Events, one document for each version")
     if config.logs.enabled:
         yield from log_families(config)
-    yield _family("controlPlane", config.control_plane, "Logs of the control plane")
+    yield control_plane_family(config)
+
+
+def control_plane_family(config: Config) -> IndexFamily:
+    """The family of the control plane's logs."""
+    return _family("controlPlane", config.control_plane, "Logs of the control plane")
 
 
 def log_families(config: Config) -> list[IndexFamily]:

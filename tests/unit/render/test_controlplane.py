@@ -13,6 +13,7 @@ from sidecar.controlplane import handler, package
 from sidecar.controlplane.documents import KNOWN, index_of
 from sidecar.errors import ConfigError
 from sidecar.render import controlplane, render
+from sidecar.render.components import components
 from sidecar.render.controlplane import TEMPLATE, settings, template
 from sidecar.render.indices import index_pattern
 
@@ -89,7 +90,7 @@ def test_the_function_reads_what_it_is_told(auth: str) -> None:
 def test_names_that_are_written_down_twice_are_the_same() -> None:
     assert controlplane.HANDLER == package.HANDLER
     assert controlplane.NAMESPACE == handler.NAMESPACE
-    assert set(controlplane.components(config())) == KNOWN
+    assert set(components(config())) == KNOWN
 
 
 @pytest.mark.parametrize("rotate", ["daily", "monthly", "never"])
