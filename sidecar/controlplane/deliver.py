@@ -84,15 +84,17 @@ class Delivery:
         total, pause = len(documents), _FIRST_PAUSE
         waiting = list(documents)
         while waiting:
+            before = len(waiting)
             waiting = self._attempt_all(waiting)
             if not waiting:
                 break
+            # Who takes some is busy; who takes none is left alone for ever longer.
+            pause = min(2 * pause, _LONGEST_PAUSE) if len(waiting) == before else _FIRST_PAUSE
             if self._left() < self._attempt + pause:
                 raise UndeliveredError(
                     f"{len(waiting)} of {total} documents are not in OpenSearch: {self._reason or 'no time is left'}"
                 )
             self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the load, keeps no secret
-            pause = min(2 * pause, _LONGEST_PAUSE)
             self.result.retried += len(waiting)
         return self.result
 

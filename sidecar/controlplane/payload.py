@@ -142,9 +142,9 @@ def _event(item: Any, place: str) -> LogEvent:
     timestamp, extracted = item.get("timestamp"), item.get("extractedFields")
     milliseconds = timestamp if isinstance(timestamp, int) and not isinstance(timestamp, bool) else None
     message = _word(item.get("message"))
-    key = _word(item.get("id"))
-    if not key or len(key) > _MAX_ID or not key.isascii() or not key.isprintable():
-        named = f"{place}\0{milliseconds}\0{key}\0{message}"
+    key = item.get("id")
+    if not isinstance(key, str) or not 0 < len(key) <= _MAX_ID or not key.isascii() or not key.isprintable():
+        named = f"{place}\0{milliseconds}\0{_word(key)}\0{message}"
         key = f"sha256.{hashlib.sha256(named.encode(errors='replace')).hexdigest()}"
     return LogEvent(key, milliseconds, message, extracted if isinstance(extracted, dict) else {})
 
