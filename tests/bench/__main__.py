@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from tests.bench import applying, backlog, delay, journaling, logs, losses, memory, startup
+from tests.bench import applying, backlog, controlplane, delay, journaling, logs, losses, memory, startup
 
 BENCHMARKS = {
     "startup": startup.run,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "delay": delay.run,
     "logs": logs.run,
     "losses": losses.run,
+    "controlplane": controlplane.run,
 }
 
 
