@@ -20,6 +20,7 @@ from sidecar.controlplane.payload import packed
 from tests.support.bench.report import print_head, print_row, size
 from tests.support.controlplane import LINES, STREAMS, TIME, event_id, message, settings
 from tests.support.parts import Missing, Parts
+from tests.support.search import Answers
 from tests.support.sink import Sink
 from tests.support.waiting import unique_name
 
@@ -57,17 +58,19 @@ def run() -> None:
         with zipfile.ZipFile(io.BytesIO(made.content)) as archive:
             archive.extractall(folder / "task")
         (folder / "none").touch()
-        starts = [_lambda(folder, "none", "http://127.0.0.1:1")["imported"] * 1000 for _ in range(STARTS)]
+        starts = [_lambda(folder, "none", "http://127.0.0.1:1", "none")["imported"] * 1000 for _ in range(STARTS)]
         print(f"cold import: median {statistics.median(starts):.0f} ms, {min(starts):.0f}-{max(starts):.0f} ms\n")
         print_head("lines", "to", "lines/s", "lines/s of CPU", "ms for the first batch", "MiB at most")
         for component in ("kube-apiserver", "audit"):
             lines = folder / component
             lines.write_text("".join(f"{json.dumps(event)}\n" for event in _invocations(component)))
             with Sink(folder / f"sink-{component}", ids=True) as sink:
-                _print(component, "a sink", _lambda(folder, component, sink.url))
+                _print(component, "a sink", _lambda(folder, component, sink.url, "none"))
             parts = Parts()
             try:
-                _print(component, "OpenSearch", _lambda(folder, component, parts.opensearch.get()))
+                url, index = parts.opensearch.get(), unique_name("bench-plane")
+                with Answers(url, index):
+                    _print(component, "OpenSearch", _lambda(folder, component, url, index))
             except Missing as missing:
                 print(f"NOT RUN: {missing.part} ({missing.why})")
             finally:
@@ -82,9 +85,9 @@ def _invocations(component: str) -> list[dict[str, Any]]:
     return [packed(message(STREAMS[component], events[at : at + BATCH])) for at in range(0, COUNT, BATCH)]
 
 
-def _lambda(folder: Path, events: str, url: str) -> dict[str, float]:
+def _lambda(folder: Path, events: str, url: str, index: str) -> dict[str, float]:
     """What one process measured, which begins without bytecode, as in Lambda."""
-    told = settings(url=url, index=unique_name("bench-plane"))
+    told = settings(url=url, index=index)
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", _LAMBDA, folder / "task", HANDLER, folder / events],
         env={VARIABLE: told.to_json()},
