@@ -93,6 +93,13 @@ def test_only_the_types_that_are_wanted_are_taken_and_whatever_is_new() -> None:
     assert len(made("something-new-0123456789", "x", components=())) == 1
 
 
+def test_a_message_that_no_request_could_carry_is_cut() -> None:
+    found = source("kube-scheduler", "ä" * 2**20)
+    assert len(found["@message"].encode()) <= 2**20
+    assert found["@message"].endswith("...[cut]")
+    assert found["truncated"] is True
+
+
 # --- Indices
 
 
