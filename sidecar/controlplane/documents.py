@@ -30,7 +30,7 @@ _STREAMS = (
 KNOWN = frozenset(component for _, component in _STREAMS)
 _INSTANCE = re.compile(r"-[0-9a-f]{8,}\Z")
 
-_MAX_MESSAGE = 2**20
+_MAX_MESSAGE, _MAX_TEXT = 2**20, 2**16
 """Bytes, as many as CloudWatch takes; of control characters alone it is 6 MiB in JSON, and still sent."""
 _WINDOW = timedelta(minutes=14)
 """How far a line's own time may be from CloudWatch's to be believed: less than a time zone is from the next."""
@@ -113,7 +113,7 @@ def _of_program(text: str, component: str, received: datetime) -> tuple[Json, da
     more: Json = {}
     for name, value in ((LEVEL, line.level), ("message", line.message), ("source", line.source)):
         if value:
-            more[name] = cut(value, _MAX_MESSAGE)
+            more[name] = cut(value, _MAX_TEXT)
     if line.values:
         more[DATA] = flat(line.values, DATA)
         if component == AUTHENTICATOR and (who := _identity(line.values)):
