@@ -73,6 +73,8 @@ class Management:
         self._stopping = stopping
         self.prepared = threading.Event()
         self._told: set[str] = set()
+        self._telling: set[str] = set()
+        self._stands_in = self._failed = False
         self._backup = Path(Layout.of(config).backup)
         self._results = Counter(
             "sidecar_apply", "Attempts of the leader to put everything in place.", ["result"], registry=registry
@@ -105,6 +107,7 @@ class Management:
         if not self._starved():
             self._patience.succeeded()
             self._stand_in_at = None
+            self._stands_in = False
         elif self._stand_in_at is None:
             self._stand_in_at = now + self._patience.failed()
         elif now >= self._stand_in_at:
@@ -112,7 +115,9 @@ class Management:
             self._put_what_lacks()
 
     def _put_what_lacks(self) -> None:
-        self._tell(logging.WARNING, "no leader puts in place what OpenSearch lacks: this sidecar does it")
+        if not self._stands_in:
+            self._stands_in = True
+            log.warning("no leader puts in place what OpenSearch lacks: this sidecar does it")
         try:
             server = probe(self._client, self._config.opensearch.version)
             planned = plan(first_kinds(self._config, self._client), server)
@@ -123,6 +128,7 @@ class Management:
             list(self._carried_out(carry_out(lacking, Backup(self._backup))))
         except SidecarError as error:
             self._tell(logging.WARNING, str(error))
+        self._all_told()
 
     def _attempt(self) -> bool:
         """Whether all is done that can be."""
@@ -138,6 +144,10 @@ class Management:
         except SidecarError as error:
             failed.append(str(error))
             self._tell(logging.WARNING, str(error))
+        self._all_told()
+        if self._failed and not failed:
+            log.info("everything is in place in OpenSearch now")
+        self._failed = bool(failed)
         self._seconds.set(time.monotonic() - began)
         self._missing.set(len(failed))
         self._results.labels("failed" if failed else "done").inc()
@@ -167,7 +177,11 @@ class Management:
                 log.info("%s: %s%s", title, change.action.value, "".join(f"; {text}" for text in more if text))
 
     def _tell(self, level: int, text: str) -> None:
-        """Once: an attempt that fails is repeated for as long as it does."""
-        if text not in self._told:
-            self._told.add(text)
+        """Once: an attempt that fails is repeated for as long as it does. What comes back after that is told again."""
+        if text not in self._told | self._telling:
             log.log(level, "%s", text)
+        self._telling.add(text)
+
+    def _all_told(self) -> None:
+        """An attempt is over: what it did not tell is no more."""
+        self._told, self._telling = self._telling, set()

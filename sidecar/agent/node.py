@@ -47,6 +47,9 @@ class Secrets(Protocol):
     def fingerprint(self) -> str:
         """Of the certificates' files."""
 
+    def check(self) -> None:
+        """Make sure that the certificates' files, as they are now, can be used."""
+
 
 class Node:
     """The files of one configuration.
@@ -98,12 +101,14 @@ class Node:
             Whether anything had to be done.
 
         Raises:
-            SidecarError: It is running and does not reload; or a credential can't be read.
+            SidecarError: It is running and does not reload; or a credential or a certificate can't be read.
             RenderError: Something can't be written.
         """
         login = self._secrets.login()
         if self._is_open(login):
             return False
+        # With a certificate's file that is half written Fluent Bit does not reload: it ends.
+        self._secrets.check()
         try:
             self._write(login, _address(login))
             running = self._runs(starting=starting)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _WORDS = {"ok": ("OK", "green"), "warn": ("WARN", "yellow"), "fail": ("FAIL", "red"), "skip": ("--", "bright_black")}
 _WORD_WIDTH, _LEAST_WIDTH = 4, 60
+_NAMED = 2
+"""So many of what was not looked at for the same reason are named; of more their number is told."""
 
 
 @click.command(short_help="Check every link, and say how to mend what fails.")
@@ -103,7 +105,8 @@ def _together(findings: "list[Finding]") -> "Iterator[Finding]":
     for (state, text), group in groupby(findings, lambda finding: (finding.state, finding.text)):
         found = list(group)
         if state is State.SKIP and len(found) > 1:
-            yield replace(found[0], name=f"{len(found)} more", text=text)
+            names = [one.name for one in found]
+            yield replace(found[0], name=", ".join(names) if len(names) <= _NAMED else f"{len(names)} more", text=text)
         else:
             yield from found
 

@@ -4,6 +4,7 @@ from sidecar.errors import SecretError
 
 MAX_BYTES = 64 * 1024
 """Of a secret."""
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 def one_line(raw: bytes, where: str) -> str:
@@ -22,4 +23,6 @@ def one_line(raw: bytes, where: str) -> str:
         raise SecretError(f"{where} is not UTF-8 text") from None
     if any(character in value for character in "\n\r\0"):
         raise SecretError(f"{where} holds more than one line of text")
+    if value.startswith(_BYTE_ORDER_MARK):
+        raise SecretError(f"{where} begins with a byte order mark", hint="an editor put it there: save it without one")
     return value

@@ -81,6 +81,9 @@ class Link:
         """Of the certificates' files, which stay as they are."""
         return ""
 
+    def check(self) -> None:
+        """The certificates' files were read when it was made."""
+
     def connection(self, refused: Connection | None = None) -> Connection:
         """The connection to use now.
 

@@ -8,6 +8,7 @@ from typing import Any
 from sidecar.config import Config
 from sidecar.doctor.finding import Finding, ok, warn
 from sidecar.doctor.lease import NAME, lease_verdict, no_lease
+from sidecar.doctor.local import in_pod
 from sidecar.doctor.permissions import Purpose, Right, purposes, verdict
 from sidecar.doctor.run import Area, Check
 from sidecar.errors import KubernetesError, ResourceMissing
@@ -55,6 +56,8 @@ class Cluster:
         version = self._server.get("/version", seconds=_SECONDS)
         self._who = self._ask_who()
         told = f", as {self._who}" if self._who else ""
+        if not in_pod():  # of an administrator's kubeconfig
+            told += "; what follows is what this user may do, which the sidecar need not be allowed to"
         return ok("API server", f"{self._server.url}, {version.get('gitVersion', 'of unknown version')}{told}")
 
     def _ask_who(self) -> str:

@@ -1,12 +1,12 @@
 """A document in an index of each family: written, found, and taken away again.
 
 It goes to an index of its own, `<index>-doctor`, which has the family's template and policy; its cluster is `DOCTOR`,
-which no dashboard and no alert of yours shows. Who may not delete it leaves it to the policy; the next time it is there
-already, so there is never more than one. In a family with a single index (`rotate: never`) it has no other place: there
-it is written only by who may delete it.
+and its time 1970, which no dashboard and no alert shows. Who may not delete it leaves it to the policy; the next time
+it is there already, so there is never more than one. In a family with a single index (`rotate: never`) it has no other
+place: there it is written only by who may delete it.
 """
 
-from datetime import UTC, datetime
+from contextlib import suppress
 
 import orjson
 
@@ -19,7 +19,8 @@ from sidecar.render.indices import IndexFamily
 
 DOCTOR = "fluent-sidecar-doctor"
 _KEY = "fluent-sidecar-doctor"
-_FORBIDDEN, _NOT_FOUND = 403, 404
+_LONG_AGO = "1970-01-01T00:00:00.000Z"
+_FORBIDDEN, _NOT_FOUND, _CONFLICT = 403, 404, 409
 _ROLE = "render-config writes the least role that a writer needs to opensearch/roles/"
 
 
@@ -34,30 +35,52 @@ def try_document(client: Client, family: IndexFamily, *, mapped: bool) -> Findin
     Args:
         client: OpenSearch.
         family: Of the index.
-        mapped: Whether the index would get our mapping, as far as is known: another one must not be left behind.
+        mapped: Whether the index would get our mapping. Another one must not be left behind, which is a single index
+            even for who may delete the document.
 
     Raises:
         OpenSearchError: The server refused the whole request, or can't be reached.
     """
     name, index = family.index, doctor_index(family)
-    single = family.rotate == "never"
-    path = f"/{index}/_doc/{_KEY}" if single else f"/{index}"
-    if not _deleted(client, path) and (single or not mapped):
-        why = "it is a single index (rotate: never)" if single else "the index would get another mapping"
-        return skip(name, f"not tried: {why}, and this user may not delete what is written")
+    path = f"/{index}/_doc/{_KEY}" if family.rotate == "never" else f"/{index}"
+    if why := _unfit(client, path, single=family.rotate == "never", mapped=mapped):
+        return skip(name, f"not tried: {why}", "" if mapped else "see what is in place")
     document = Document(index, _KEY, orjson.dumps(_content(index)))
     [outcome] = Documents(client).create([document])
     if outcome.verdict is not Verdict.STORED:
         return refusal(name, index, outcome)
-    [there] = Documents(client).existing([(index, _KEY)])
+    try:
+        [there] = Documents(client).existing([(index, _KEY)])
+    except OpenSearchError:
+        _tidy(client, path)
+        raise
     if not there:
+        _tidy(client, path)
         return fail(name, f"{index}: written, and not found", f"does this user's role cover _mget? {_ROLE}")
     try:
         if _deleted(client, path):
             return ok(name, f"{index}: written, found, deleted")
     except OpenSearchError as error:
         return warn(name, f"{index}: written, found, not deleted: {error.what}", f"delete it yourself: DELETE {path}")
-    return ok(name, f"{index}: written, found; this user may not delete it, so that is left to retention")
+    written = "there from an earlier time" if outcome.status == _CONFLICT else "written"
+    return ok(name, f"{index}: {written}, found; this user may not delete it, so that is left to retention")
+
+
+def _unfit(client: Client, path: str, *, single: bool, mapped: bool) -> str:
+    """Why nothing is written, in words; empty where it can be. What is there from an earlier time is deleted."""
+    other = "the index would get another mapping, or that can't be told"
+    if single and not mapped:
+        return f"{other}, and it is a single one (rotate: never)"
+    if _deleted(client, path) or (mapped and not single):
+        return ""
+    why = "it is a single index (rotate: never)" if single else other
+    return f"{why}, and this user may not delete what is written"
+
+
+def _tidy(client: Client, path: str) -> None:
+    """Delete what was written, where something else went wrong already."""
+    with suppress(OpenSearchError):
+        _deleted(client, path)
 
 
 def _deleted(client: Client, path: str) -> bool:
@@ -95,7 +118,7 @@ def refusal(name: str, index: str, outcome: Outcome) -> Finding:
 
 def _content(index: str) -> dict[str, str]:
     return {
-        fields.TIMESTAMP: datetime.now(UTC).isoformat(timespec="milliseconds"),
+        fields.TIMESTAMP: _LONG_AGO,
         fields.ID: _KEY,
         fields.INDEX: index,
         fields.CLUSTER: DOCTOR,

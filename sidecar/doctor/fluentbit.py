@@ -1,7 +1,7 @@
 """Fluent Bit: is it there, which, and does it get rid of what it reads."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sidecar.config import Config
@@ -10,11 +10,15 @@ from sidecar.doctor.finding import Finding, fail, ok, skip, warn
 from sidecar.doctor.local import ELSEWHERE, Silent, get, in_pod
 from sidecar.doctor.run import Area, Check
 from sidecar.errors import SidecarError
+from sidecar.render.fluentbit import fluent_bit
 
 Json = dict[str, Any]
 
 _OK = 200
-_RUNNING, _RELOAD, _DELIVERIES = "running", "reload", "deliveries"
+_RUNNING, _CONFIGURATION, _DELIVERIES, _BUFFER = "running", "configuration", "deliveries", "buffer"
+_EVENTS = "events"
+_MANY_CHUNKS = 50
+"""An input begins a chunk a second while the one before waits, so these are most of a minute; else there are a few."""
 _START = "look at the log of its container; `sidecar render-config --verify` finds what it doesn't start with"
 
 
@@ -25,8 +29,9 @@ def fluent_bit_area(config: Config) -> Area:
         "Fluent Bit",
         lambda: [
             Check(_RUNNING, lambda: _running(port, config.fluentbit.version), gate=True, slow=_START),
-            Check(_RELOAD, lambda: reload_verdict(_json(port, "/api/v2/reload")), slow=_START),
+            Check(_CONFIGURATION, lambda: _configuration(config, port), slow=_START),
             Check(_DELIVERIES, lambda: list(deliveries(_json(port, "/api/v1/metrics"))), slow=_START),
+            Check(_BUFFER, lambda: _buffer(port), slow=_START),
         ],
     )
 
@@ -77,12 +82,32 @@ def version_verdict(found: Json, wanted: str, port: int) -> Finding:
     return ok(_RUNNING, text)
 
 
-def reload_verdict(found: Json) -> Finding:
-    """Whether a new configuration could be loaded into it; asks for none."""
-    count = found.get("hot_reload_count")
-    if not isinstance(count, int):
-        return fail(_RELOAD, "it doesn't tell of reloads", "start it with the rendered fluent-bit.yaml")
-    return ok(_RELOAD, f"reloaded {count} times since it started")
+def _configuration(config: Config, port: int) -> Finding:
+    pipeline = fluent_bit(config)["pipeline"]
+    wanted = {kind: [one["alias"] for one in pipeline[kind] if "alias" in one] for kind in ("inputs", "outputs")}
+    return configuration_verdict(_json(port, "/api/v1/metrics"), wanted, _json(port, "/api/v2/reload"))
+
+
+def configuration_verdict(found: Json, wanted: Mapping[str, Sequence[str]], reloads: Json) -> Finding:
+    """Whether it runs the rendered configuration. Whether that can be reloaded, its server doesn't tell.
+
+    Args:
+        found: The answer to `/api/v1/metrics`.
+        wanted: Names of the rendered inputs and outputs.
+        reloads: The answer to `/api/v2/reload`.
+    """
+    missing = [
+        f"the {kind[:-1]} {name}"
+        for kind, names in wanted.items()
+        for name in names
+        if name not in (found.get(kind[:-1]) or {})
+    ]
+    if missing:
+        hint = "start it with paths.run/current/fluent-bit.yaml; is it another Fluent Bit that listens there?"
+        return fail(_CONFIGURATION, f"it runs another one than pipeline.yaml says: it lacks {', '.join(missing)}", hint)
+    count = reloads.get("hot_reload_count")
+    told = f", reloaded {count} times since it started" if isinstance(count, int) else ""
+    return ok(_CONFIGURATION, f"the rendered one{told}")
 
 
 def deliveries(found: Json) -> Iterator[Finding]:
@@ -98,7 +123,9 @@ def deliveries(found: Json) -> Iterator[Finding]:
     for name, output in sorted(outputs.items()):
         done, dropped, retries = (_count(output, key) for key in ("proc_records", "dropped_records", "retries"))
         text = f"{name}: {done} records delivered, {retries} retries, {dropped} dropped"
-        if dropped:
+        if dropped and name == _EVENTS:
+            yield warn(_DELIVERIES, text, "nothing is lost: the sidecar sends what did not arrive; see confirmation")
+        elif dropped:
             hint = "they are lost to this output; its log says why: grep for `dropped` and `error`"
             yield fail(_DELIVERIES, text, hint)
         elif retries and not done:
@@ -110,6 +137,30 @@ def deliveries(found: Json) -> Iterator[Finding]:
             yield warn(_DELIVERIES, text, "nothing is lost; its log says what OpenSearch answers")
         else:
             yield ok(_DELIVERIES, text)
+
+
+def _buffer(port: int) -> Finding:
+    try:
+        return buffer_verdict(_json(port, "/api/v1/storage"))
+    except Silent:
+        raise
+    except SidecarError:  # an empty page in its first seconds
+        return skip(_BUFFER, "it doesn't tell yet", "try again in ten seconds")
+
+
+def buffer_verdict(found: Json) -> Finding:
+    """Whether what was read gets out.
+
+    Args:
+        found: The answer to `/api/v1/storage`.
+    """
+    layer = found.get("storage_layer")
+    chunks = _count(layer.get("chunks") if isinstance(layer, dict) else None, "total_chunks")
+    text = f"{chunks} chunks wait or are being filled"
+    if chunks > _MANY_CHUNKS:
+        hint = "what is below OpenSearch says why it takes no more; nothing is lost while buffer.disk has room"
+        return warn(_BUFFER, text, hint)
+    return ok(_BUFFER, text)
 
 
 def _count(counters: Any, key: str) -> int:

@@ -1,6 +1,6 @@
 """What OpenSearch says of itself. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sidecar.doctor.finding import Finding, fail, ok, skip, warn
@@ -66,36 +66,45 @@ def disks(nodes: Any) -> Finding:
     return ok("disks", text)
 
 
-def blocks(indices: Any, cluster: Any) -> Iterator[Finding]:
+def blocks(indices: Any, cluster: Any, present: Collection[str]) -> Iterator[Finding]:
     """Whether something may not be written to.
 
     Args:
         indices: Settings `index.blocks.*` by index, flat.
         cluster: Settings `cluster.blocks` by `transient` and `persistent`.
+        present: Indices that documents go to now. Older ones a policy may have closed to writing, as it should.
     """
-    found = False
-    for level, settings in (cluster if isinstance(cluster, Mapping) else {}).items():
-        for name, value in settings.get("cluster", {}).get("blocks", {}).items():
-            if str(value).lower() == "true":
-                found = True
-                hint = f"PUT _cluster/settings with {level}.cluster.blocks.{name}: null"
-                yield fail("blocks", f"the whole cluster is read-only ({level}: cluster.blocks.{name})", hint)
-    full, closed = [], []
+    found = list(_cluster_blocks(cluster))
+    full, stopped, old = [], [], []
     for index, body in sorted((indices if isinstance(indices, Mapping) else {}).items()):
-        settings = {key: str(value).lower() == "true" for key, value in body.get("settings", {}).items()}
-        if settings.get("index.blocks.read_only_allow_delete"):
+        on = {key for key, value in body.get("settings", {}).items() if str(value).lower() == "true"}
+        if "index.blocks.read_only_allow_delete" in on:
             full.append(index)
-        elif settings.get("index.blocks.read_only"):
-            closed.append(index)
+        elif on & {"index.blocks.read_only", "index.blocks.write"} and index in present:
+            stopped.append(index)
+        elif "index.blocks.read_only" in on:
+            old.append(index)
     if full:
         text = f"{_some(full)} became read-only, because a disk was full"
         hint = "make room: OpenSearch lifts it itself below 90 %; else index.blocks.read_only_allow_delete: null"
-        yield fail("blocks", text, hint)
-    if closed:
+        found.append(fail("blocks", text, hint))
+    if stopped:
+        text = f"{_some(stopped)} may not be written to, and documents go there now"
+        hint = "PUT INDEX/_settings with index.blocks.read_only: null and index.blocks.write: null"
+        found.append(fail("blocks", text, hint))
+    if old:
         hint = "PUT INDEX/_settings with index.blocks.read_only: null, unless it is meant to be"
-        yield warn("blocks", f"{_some(closed)} may not be written to (index.blocks.read_only)", hint)
-    if not (found or full or closed):
-        yield ok("blocks", "none")
+        found.append(warn("blocks", f"{_some(old)} may not be written to (index.blocks.read_only)", hint))
+    yield from found or [ok("blocks", "none")]
+
+
+def _cluster_blocks(cluster: Any) -> Iterator[Finding]:
+    for level, settings in (cluster if isinstance(cluster, Mapping) else {}).items():
+        for name, value in settings.get("cluster", {}).get("blocks", {}).items():
+            if str(value).lower() == "true":
+                hint = f"PUT _cluster/settings with {level}.cluster.blocks.{name}: null"
+                what = "takes no new index" if name == "create_index" else "is read-only"
+                yield fail("blocks", f"the whole cluster {what} ({level}: cluster.blocks.{name})", hint)
 
 
 def _some(names: list[str]) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from sidecar.config import Config
+from sidecar.doctor.configuration import ELSEWHERE, managers_secret_lacks
 from sidecar.doctor.document import doctor_index
 from sidecar.doctor.finding import Finding, State, fail, failed, ok, skip, warn
 from sidecar.doctor.link import RIGHTS, Link
@@ -24,7 +25,7 @@ from sidecar.render.templates import Templates, templates
 TITLE = "In place"
 _INDEX_TEMPLATE = "index template"
 _ESSENTIAL = ("component template", _INDEX_TEMPLATE)
-"""Without these nothing is sent."""
+"""Without these nothing is sent, nor while the sidecar may not look for them."""
 _OURS = "fluent-sidecar-"
 _NEW = "new indices"
 _SHOWN = 3
@@ -32,6 +33,9 @@ _MOST = 100
 """Families that are looked at: of a thousand routes the first hundred stand for all."""
 _FORBIDDEN = 403
 _AWAY = "is dashboards.url right, and may this host talk to it?"
+_PATIENCE = 30.0
+"""Seconds for one kind, or for all new indices: some requests each, to a server that was found to answer."""
+_SLOW = "the server is slow: see health"
 _APPLY = "sidecar plan shows what differs, sidecar apply puts it in place"
 
 
@@ -49,8 +53,8 @@ def _checks(link: Link) -> list[Check]:
         if not isinstance(kind, SavedObjects)  # see `dashboards_area`
     ]
     return [
-        *(Check(plural(kind.title), partial(_kind, link, kind)) for kind in kinds),
-        Check(_NEW, partial(_simulated, link, wanted)),
+        *(Check(plural(kind.title), partial(_kind, link, kind), slow=_SLOW, seconds=_PATIENCE) for kind in kinds),
+        Check(_NEW, partial(_simulated, link, wanted), slow=_SLOW, seconds=_PATIENCE),
     ]
 
 
@@ -63,6 +67,8 @@ def _dashboards(config: Config) -> list[Finding]:
     if config.dashboards.url is None:
         text = "dashboards.url is not set: they are rendered, and imported nowhere"
         return [skip("saved objects", text, "set it, or import dashboards/opensearch-dashboards.ndjson yourself")]
+    if lacking := managers_secret_lacks(config):
+        return [skip("saved objects", lacking, ELSEWHERE)]
     return _planned(SavedObjects(config), Server(config.opensearch.version))
 
 
@@ -76,8 +82,9 @@ def _planned(kind: Kind, server: Server, link: Link | None = None) -> list[Findi
     if [(change.name, change.action) for change in planned.changes] == [("", Action.REFUSED)]:
         return [_unknown(kind)]
     if link and kind.title == _INDEX_TEMPLATE:
-        missing = [change.name for change in planned.changes if change.action is Action.CREATE]
-        link.unmapped |= {name.removeprefix(_OURS) for name in missing}
+        lacking = {Action.CREATE, Action.REFUSED, Action.UNSUPPORTED}
+        there = [change.name for change in planned.changes if change.action not in lacking]
+        link.mapped = {name.removeprefix(_OURS) for name in there}
     return kind_verdict(kind.title, planned.changes, len(kind.wanted))
 
 
@@ -87,7 +94,9 @@ def _unknown(kind: Kind) -> Finding:
     try:
         kind.present()
     except RefusedError as error:
-        return skip(name, error.what, RIGHTS) if error.status == _FORBIDDEN else failed(name, error)
+        if error.status == _FORBIDDEN and kind.title not in _ESSENTIAL:
+            return skip(name, error.what, RIGHTS)
+        return failed(name, error)
     except OpenSearchError as error:
         return failed(name, error)
     return warn(name, "it could not be told what is there, and now it can", "try again")
@@ -95,7 +104,7 @@ def _unknown(kind: Kind) -> Finding:
 
 def _simulated(link: Link, wanted: Templates) -> list[Finding]:
     """What an index of each family would be if it were made now; where templates are missing, that was said."""
-    known = [family for family in families(link.config) if family.index not in link.unmapped]
+    known = [family for family in families(link.config) if family.index in link.mapped]
     found: list[Finding] = []
     for family in known[:_MOST]:
         try:
@@ -105,7 +114,7 @@ def _simulated(link: Link, wanted: Templates) -> list[Finding]:
                 raise
             return [skip(_NEW, error.what, RIGHTS)]
         if problem := mapping_problem(family, family_mapping(wanted, family), answer):
-            link.unmapped.add(family.index)
+            link.mapped.discard(family.index)
             found.append(problem)
     if not found and known:
         found.append(ok(_NEW, f"they get our mapping: {_some([family.index for family in known])}"))

@@ -78,6 +78,10 @@ def metrics_verdicts(found: Mapping[str, float]) -> Iterator[Finding]:
         yield fail(
             "watch", f"the watch has shown nothing for {position:.0f} s", "is the API server overloaded? " + _LOG
         )
+    if lacking := found.get("sidecar_apply_missing", 0.0):
+        objects = "an object" if lacking == 1 else f"{lacking:.0f} objects"
+        said = f"its last attempt could not put {objects} in place in OpenSearch"
+        yield Finding("in place", State.WARN, said, f"{_LOG}; what is below In place too")
     for name, metric, text, hint in _LOSSES:
         if count := found.get(metric, 0.0):
             yield Finding(name, State.WARN, f"{count:.0f} {text}, since it started", hint)

@@ -1,6 +1,7 @@
 """OpenSearch: the way there, who we are to it, and how it is."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,13 +15,14 @@ from sidecar.errors import OpenSearchError
 from sidecar.opensearch import Client, connect
 from sidecar.opensearch.client import RefusedError
 from sidecar.opensearch.manage import Server
-from sidecar.opensearch.manage.probe import features, probe
-from sidecar.render.indices import families, index_pattern
+from sidecar.opensearch.manage.managed import in_paths
+from sidecar.opensearch.manage.probe import NO_DIFFERENCE, features, probe
+from sidecar.render.indices import IndexFamily, families, index_pattern
 
 TITLE = "OpenSearch"
 _SLOW = "it takes connections and doesn't answer: is it overloaded, or is another thing at that port?"
 _FORBIDDEN, _NOT_FOUND = 403, 404
-RIGHTS = "this user may not ask; with a manager's credentials it can be told"
+RIGHTS = "this user may not ask, and need not; with an administrator's credentials it can be told"
 
 
 class Link:
@@ -29,12 +31,12 @@ class Link:
     Attributes:
         config: pipeline.yaml.
         server: What it is, once that was found out.
-        unmapped: Index families of which a new index would get another mapping than ours, as far as that was found out.
+        mapped: Index families of which a new index would get our mapping, as far as that was found out.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.unmapped: set[str] = set()
+        self.mapped: set[str] = set()
         self.server: Server | None = None
         self._client: Client | None = None
 
@@ -99,7 +101,10 @@ class Link:
         else:
             yield ok("version", f"OpenSearch {server.number}{', of Amazon' if server.amazon else ''}")
         for note in server.notes:
-            yield warn("version", note, "write the server's version in opensearch.version")
+            if note.endswith(NO_DIFFERENCE):
+                yield ok("version", note)
+            else:
+                yield warn("version", note, "write the server's version in opensearch.version")
         self.server = server
 
     @property
@@ -134,8 +139,20 @@ class Link:
         return disks(self.client.request("GET", "/_cat/allocation", params=params))
 
     def _blocks(self) -> Iterator[Finding]:
-        patterns = ",".join(index_pattern(family) for family in families(self.config))
+        found = list(families(self.config))
         params = {"ignore_unavailable": "true", "flat_settings": "true", "expand_wildcards": "open"}
-        indices = self.client.request("GET", f"/{patterns}/_settings/index.blocks.*", params=params)
+        indices: dict[str, Any] = {}
+        for group in in_paths(index_pattern(family) for family in found):
+            indices |= self.client.request("GET", f"/{group}/_settings/index.blocks.*", params=params)
         cluster = self.client.request("GET", "/_cluster/settings", params={"filter_path": "*.cluster.blocks"})
-        return blocks(indices, cluster)
+        now = datetime.now(UTC)
+        return blocks(indices, cluster, {present_index(family, now) for family in found})
+
+
+def present_index(family: IndexFamily, now: datetime) -> str:
+    """The index that documents of this moment go to."""
+    return {
+        "daily": f"{family.index}-{now:%Y.%m.%d}",
+        "monthly": f"{family.index}-{now:%Y.%m}",
+        "never": family.index,
+    }[family.rotate]

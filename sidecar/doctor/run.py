@@ -29,12 +29,14 @@ class Check:
         look: Looks at it. An error of the project that it raises is what it found.
         gate: Whether the rest of the area can't be looked at where this fails, or can't be looked at itself.
         slow: What to do if it takes too long.
+        seconds: How long it may take; None for as long as any.
     """
 
     name: str
     look: Look
     gate: bool = False
     slow: str = "is the network between here and there all right?"
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def examine(areas: Sequence[Area], *, seconds: float = SECONDS) -> Iterator[tupl
 
     Args:
         areas: What to look at.
-        seconds: How long one check may take. After that it is left behind, and counts as failed.
+        seconds: How long a check may take that says nothing else. After that it is left behind, and counts as failed.
     """
     answers: Answers = {area.title: Future() for area in areas}
     for area in areas:
@@ -97,7 +99,7 @@ def _examine(checks: Sequence[Check], seconds: float) -> _Examined:
         if closed:
             found.append(skip(check.name, _want_of(closed)))
             continue
-        now = _look(check, seconds)
+        now = _look(check, seconds if check.seconds is None else check.seconds)
         found += now
         if check.gate and any(finding.state in {State.FAIL, State.SKIP} for finding in now):
             closed = check.name

@@ -8,6 +8,8 @@ from typing import Any
 
 from sidecar.config.opensearch import MtlsAuth, Tls
 from sidecar.doctor.finding import Finding, fail, ok, warn
+from sidecar.errors import OpenSearchError
+from sidecar.opensearch.trust import context_of
 
 _SECONDS = 3.0
 _SOON_DAYS = 14
@@ -40,10 +42,9 @@ def reach(host: str, port: int) -> Finding:
 def handshake(host: str, port: int, tls: Tls, mtls: MtlsAuth | None) -> Finding:
     """Whether TLS can be agreed on, and the certificate can be trusted."""
     try:
-        context = _context(tls, mtls)
-    except OSError as error:
-        hint = "name files with certificates (PEM) in opensearch.tls.ca and opensearch.auth.mtls"
-        return fail("TLS", f"the certificates' files can't be used: {error.strerror or error}", hint)
+        context = context_of(tls, mtls)
+    except OpenSearchError as error:
+        return fail("TLS", error.what, error.hint)
     try:
         with (
             socket.create_connection((host, port), _SECONDS) as plain,
@@ -59,16 +60,6 @@ def handshake(host: str, port: int, tls: Tls, mtls: MtlsAuth | None) -> Finding:
     except OSError as error:
         hint = "does it speak HTTPS? else write http:// in opensearch.url"
         return fail("TLS", f"the connection ended in the handshake: {error.strerror or error}", hint)
-
-
-def _context(tls: Tls, mtls: MtlsAuth | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca)
-    if mtls:
-        context.load_cert_chain(mtls.cert, mtls.key, password=lambda: "")
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def certificate_verdict(certificate: Mapping[str, Any], *, verify: bool, now: datetime) -> Finding:
@@ -120,7 +111,7 @@ def distrust(code: int, message: str, host: str, ca: str | None) -> Finding:
 
 def no_tls(reason: str) -> Finding:
     """Why there was no handshake."""
-    if reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
+    if reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}:
         return fail("TLS", "the server speaks HTTP, not HTTPS", "write http:// in opensearch.url")
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
         return fail("TLS", f"the server ended the handshake: {reason}", "does it want a client certificate? auth.mtls")

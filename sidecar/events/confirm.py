@@ -254,4 +254,7 @@ class Confirmer:
 
 
 def _nothing_taken(outcome: Outcome) -> OpenSearchError:
-    return OpenSearchError(f"OpenSearch takes no events now: {outcome.status} {outcome.type}: {outcome.reason}")
+    return OpenSearchError(
+        f"OpenSearch takes no events now: {outcome.status} {outcome.type}: {outcome.reason}",
+        hint="`sidecar doctor` says what is in the way, and what to do about it",
+    )

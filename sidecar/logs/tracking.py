@@ -103,7 +103,12 @@ class FileTracker:
                 self._metrics.scan_errors.inc()
                 if began - failed >= _LOG_SECONDS:
                     failed = began
-                    log.warning("log files can't be followed, tried again every second: %s", error)
+                    log.warning(
+                        "log files can't be followed, tried again every second: %s: %s (%s)",
+                        error.filename or self._file,
+                        error.strerror or error,
+                        "check paths.logs and paths.state; where no pod logs are wanted, set logs.enabled: false",
+                    )
             self._metrics.scan_seconds.set(time.monotonic() - began)
             stopping.wait(_EVERY_SECONDS)
         with suppress(OSError), self._lock:

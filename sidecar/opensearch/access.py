@@ -83,6 +83,15 @@ class Access:
         """Of the certificates' files; empty without TLS."""
         return self._trust.trust().fingerprint if self._trust else ""
 
+    def check(self) -> None:
+        """Make sure that the certificates' files, as they are now, can be used.
+
+        Raises:
+            OpenSearchError: One of them can't.
+        """
+        if self._trust:
+            self._trust.check()
+
     def connection(self, refused: Connection | None = None) -> Connection:
         """The connection to use now.
 

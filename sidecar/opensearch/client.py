@@ -62,6 +62,9 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """Of the certificates' files."""
 
+    def check(self) -> None:
+        """Make sure that the certificates' files, as they are now, can be used."""
+
     def connection(self, refused: Connection | None = None) -> Connection:
         """The connection to use now."""
 
@@ -92,7 +95,15 @@ class Client:
         """Where OpenSearch is, for messages."""
         return self.access.url
 
-    def request(self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None) -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Send one request, and return its JSON.
 
         Args:
@@ -100,6 +111,7 @@ class Client:
             path: Absolute path, without the address.
             body: JSON value, or text/bytes that is sent as it is.
             params: Query parameters.
+            headers: For this request alone, by lower-case names.
 
         Returns:
             The answer's JSON; None where it is empty, as every answer to HEAD is.
@@ -110,7 +122,7 @@ class Client:
         """
         self.requests += 1
         content_type = "application/x-ndjson" if path.endswith(_LINES) else "application/json"
-        answer = self._send(method, path, params or {}, _encoded(body), content_type)
+        answer = self._send(method, path, params or {}, _encoded(body), content_type, headers=headers or {})
         if not answer.ok:
             raise refusal(answer, f"{method} {path}", url=self.url, kind=self.access.kind)
         try:
@@ -125,15 +137,24 @@ class Client:
         """Close idle connections."""
         self.access.close()
 
-    def _send(self, method: str, path: str, params: Mapping[str, Any], body: bytes | None, content_type: str) -> Answer:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any],
+        body: bytes | None,
+        content_type: str,
+        *,
+        headers: Mapping[str, str],
+    ) -> Answer:
         try:
             connection = self.access.connection()
-            answer = connection.send(method, path, params, body, content_type)
+            answer = connection.send(method, path, params, body, content_type, headers=headers)
             if answer.status == _UNAUTHORIZED:
                 renewed = self.access.connection(refused=connection)
                 # Who we are was refused, so nothing was done: with a new password it is asked again.
                 if renewed is not connection:
-                    answer = renewed.send(method, path, params, body, content_type)
+                    answer = renewed.send(method, path, params, body, content_type, headers=headers)
         except (AwsError, SecretError) as error:
             raise OpenSearchUnavailable(f"OpenSearch at {self.url}: {error.what}", hint=error.hint) from error
         return answer
@@ -155,6 +176,9 @@ class _Fixed:
 
     def fingerprint(self) -> str:
         return ""
+
+    def check(self) -> None:
+        """There are none."""
 
     def connection(self, refused: Connection | None = None) -> Connection:  # noqa: ARG002 - there is no other
         return self._connection

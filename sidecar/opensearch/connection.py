@@ -2,6 +2,7 @@
 
 import gzip
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import urllib3
 
 from sidecar import __version__
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
-from sidecar.opensearch.unreachable import short, unreachable
+from sidecar.opensearch.unreachable import in_words, unreachable
 
 Sign = Callable[[str, str, bytes], Mapping[str, str]]
 """(method, URL, body) -> headers that prove who asks. All three are as they are sent: the URL percent-encoded, with its
@@ -23,6 +24,11 @@ _GZIP_ABOVE = 1024
 _GZIP_LEVEL = 1
 """Of 5.5 MB of events it leaves 15 % in 28 ms; level 6 leaves 13 % in 89 ms, level 9 12 % in 165 ms."""
 _MAX_REFUSAL = 256 * 1024
+_MAX_BODY = 256 * 1024 * 1024
+"""Far above any answer that is asked for; what sends without end is not OpenSearch."""
+_PIECE = 64 * 1024
+_BODY_TIMES = 4
+"""How many time-outs a body may take as a whole: each byte of one that trickles comes in time."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -65,7 +71,7 @@ class Connection:
 
     Args:
         url: Address; its path goes before every request's.
-        seconds: Time-out, of connecting and of each silence of the server.
+        seconds: Time-out, of connecting and of each silence of the server; a whole body has four times as long.
         options: Credentials and trust.
 
     Raises:
@@ -79,6 +85,7 @@ class Connection:
         except ValueError as error:
             raise OpenSearchError(f"OpenSearch at {url}: this is no address", hint="check opensearch.url") from error
         self._sign = options.sign
+        self._longest = seconds * _BODY_TIMES
         self._fixed: Final[Mapping[str, str]] = {
             "user-agent": f"fluent-sidecar/{__version__}",
             "accept": "application/json",
@@ -94,26 +101,41 @@ class Connection:
         )
 
     def send(
-        self, method: str, path: str, params: Mapping[str, object], body: bytes | None, content_type: str
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, object],
+        body: bytes | None,
+        content_type: str,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request, once; no redirect is followed.
+
+        Args:
+            method: HTTP method.
+            path: Absolute path, without the address.
+            params: Query parameters.
+            body: As it is, but for compression.
+            content_type: Of the body.
+            headers: For this request alone, by lower-case names.
 
         Raises:
             OpenSearchUnavailable: No connection, a time-out, half an answer.
             OpenSearchError: TLS can't be agreed on, which waiting doesn't mend.
         """
         url = self._address(path, params)
-        headers = dict(self._fixed)
+        sent = {**self._fixed, **(headers or {})}
         if body is not None:
-            headers["content-type"] = content_type
+            sent["content-type"] = content_type
             if self._compress and len(body) > _GZIP_ABOVE:
-                headers["content-encoding"] = "gzip"
+                sent["content-encoding"] = "gzip"
                 body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
         if self._sign:
-            headers |= self._sign(method, url, body or b"")
+            sent |= self._sign(method, url, body or b"")
         try:
             response = self._pool.urlopen(
-                method, url, body=body, headers=headers, retries=False, redirect=False, preload_content=False
+                method, url, body=body, headers=sent, retries=False, redirect=False, preload_content=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise unreachable(self.url, error) from error
@@ -130,14 +152,24 @@ class Connection:
 
     def _read(self, response: urllib3.BaseHTTPResponse, request: str) -> Answer:
         try:
-            body = response.read() if _is_ok(response.status) else _beginning(response)
+            body = (_whole if _is_ok(response.status) else _beginning)(response, self._longest)
+        except _TooMuchError as error:
+            raise OpenSearchUnavailable(
+                f"OpenSearch at {self.url}: the answer to {request} has no end: {error}",
+                hint="is opensearch.url where OpenSearch itself answers, and the way there fast enough?",
+            ) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise OpenSearchUnavailable(
-                f"OpenSearch at {self.url}: the answer to {request} broke off: {short(str(error))}"
+                f"OpenSearch at {self.url}: the answer to {request} broke off: {in_words(error)}",
+                hint="if that lasts: is a proxy in between?",
             ) from error
         finally:
             response.release_conn()
         return Answer(response.status, body, response.get_redirect_location() or "")
+
+
+class _TooMuchError(Exception):
+    """A body that takes too long, or is too long; in words."""
 
 
 def _is_ok(status: int) -> bool:
@@ -157,12 +189,33 @@ def _basic(user: str, password: str) -> str:
     return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def _beginning(response: urllib3.BaseHTTPResponse) -> bytes:
-    """As much of a refusal as a message needs; a longer one costs its connection, not memory."""
+def _whole(response: urllib3.BaseHTTPResponse, seconds: float) -> bytes:
+    """The body. What goes on for ever costs its connection.
+
+    Raises:
+        _TooMuchError: It does.
+        urllib3.exceptions.HTTPError: It breaks off.
+        OSError: So does the connection.
+    """
+    body, end = bytearray(), time.monotonic() + seconds
+    while piece := response.read1(_PIECE):
+        body += piece
+        if len(body) > _MAX_BODY or time.monotonic() > end:
+            response.close()
+            large = len(body) > _MAX_BODY
+            raise _TooMuchError(f"{len(body)} bytes came" if large else f"{len(body)} bytes came in {seconds:g} s")
+    return bytes(body)
+
+
+def _beginning(response: urllib3.BaseHTTPResponse, seconds: float) -> bytes:
+    """As much of a refusal as a message needs; a longer or slower one costs its connection, not memory or time."""
+    body, end = bytearray(), time.monotonic() + seconds
     try:
-        body = response.read(_MAX_REFUSAL + 1)
+        while piece := response.read1(_PIECE):
+            body += piece
+            if len(body) > _MAX_REFUSAL or time.monotonic() > end:
+                response.close()
+                break
     except (urllib3.exceptions.HTTPError, OSError):
         return b""  # the status says enough
-    if len(body) > _MAX_REFUSAL:
-        response.close()
-    return body[:_MAX_REFUSAL]
+    return bytes(body[:_MAX_REFUSAL])

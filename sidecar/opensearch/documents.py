@@ -89,7 +89,9 @@ class Documents:
         """
         found = self.look(keys)
         if found and all(item.presence is Presence.UNKNOWN for item in found):
-            raise OpenSearchUnavailable(f"OpenSearch: _mget failed: {found[0].type}: {found[0].reason}")
+            raise OpenSearchUnavailable(
+                f"OpenSearch at {self._client.url}: _mget failed: {found[0].type}: {found[0].reason}"
+            )
         return [item.presence is Presence.THERE for item in found]
 
     def look(self, keys: Sequence[tuple[str, str]]) -> list[Found]:
@@ -102,7 +104,7 @@ class Documents:
             return []
         body = codec.dumps({"docs": [{"_index": index, "_id": key, "_source": False} for index, key in keys]})
         answer = self._client.request("POST", "/_mget", body, params={"filter_path": _FOUND})
-        return found_of(answer, len(keys))
+        return found_of(answer, len(keys), self._client.url)
 
     def create(self, documents: Sequence[Document]) -> list[Outcome]:
         """Create documents; an outcome for each, in order.
@@ -126,7 +128,7 @@ class Documents:
                 return [Outcome(Verdict.REFUSED, _TOO_LARGE, "request_too_large", error.what)]
             half = len(batch) // 2
             return self._create(batch[:half]) + self._create(batch[half:])
-        return outcomes_of(answer, len(batch))
+        return outcomes_of(answer, len(batch), self._client.url)
 
 
 def bulk_body(documents: Sequence[Document]) -> bytes:
@@ -151,7 +153,7 @@ def batches(documents: Sequence[Document], limit: int) -> Iterator[Sequence[Docu
         yield documents[start:]
 
 
-def found_of(answer: Any, count: int) -> list[Found]:
+def found_of(answer: Any, count: int, url: str) -> list[Found]:
     """What each item of an `_mget` answer says.
 
     Raises:
@@ -159,11 +161,11 @@ def found_of(answer: Any, count: int) -> list[Found]:
     """
     items = answer.get("docs") if isinstance(answer, Mapping) else None
     if not isinstance(items, list) or len(items) != count:
-        raise OpenSearchUnavailable(f"OpenSearch: an _mget of {count} ids was answered without them")
+        raise _without_them(url, f"an _mget of {count} ids")
     return [_found(item) for item in items]
 
 
-def outcomes_of(answer: Any, count: int) -> list[Outcome]:
+def outcomes_of(answer: Any, count: int, url: str) -> list[Outcome]:
     """The outcome of each item of a `_bulk` answer.
 
     Raises:
@@ -171,8 +173,15 @@ def outcomes_of(answer: Any, count: int) -> list[Outcome]:
     """
     items = answer.get("items") if isinstance(answer, Mapping) else None
     if not isinstance(items, list) or len(items) != count:
-        raise OpenSearchUnavailable(f"OpenSearch: a bulk request of {count} documents was answered without them")
+        raise _without_them(url, f"a bulk request of {count} documents")
     return [_outcome(next(iter(item.values()), None) if isinstance(item, Mapping) else item) for item in items]
+
+
+def _without_them(url: str, request: str) -> OpenSearchUnavailable:
+    return OpenSearchUnavailable(
+        f"OpenSearch at {url}: {request} was answered without them",
+        hint="is opensearch.url the address of another thing, or a proxy in between?",
+    )
 
 
 def _kind_and_reason(error: Any) -> tuple[str, str]:

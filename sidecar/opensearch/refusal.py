@@ -1,5 +1,6 @@
 """What a status that says no means, and what to do about it."""
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -13,17 +14,34 @@ from sidecar.opensearch.unreachable import short
 
 _MAX_CAUSES = 10
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN = 400, 401, 403
-_BUSY = frozenset({408, 429, 502, 503, 504})
+_NOT_READY = "OpenSearch, or a proxy before it, is not ready: wait, and look into its log if that lasts"
+_BUSY: Mapping[int, str] = {
+    408: _NOT_READY,
+    429: "OpenSearch has more to do than it can: wait; if that lasts it needs more memory or nodes",
+    502: _NOT_READY,
+    503: _NOT_READY,
+    504: _NOT_READY,
+}
+"""What passes, by its status, and what is said of it."""
 _PERMISSION = re.compile(r"no permissions for \[([^\]]+)\]")
 _ACTION = re.compile(r"not authorized to perform: ([A-Za-z0-9]+:[A-Za-z0-9*]+)")
+_PAGE = re.compile(r"\s*<(!doctype html|html)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>\s*(.*?\S)\s*</title>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
 _PLAIN_TO_TLS = re.compile(rb"plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server")
+
+_ROLES = "render-config writes roles that have all that is needed to opensearch/roles/"
+_BY_ARN = "map our IAM role's ARN, as a backend role, to one that has it"
 
 _UNAUTHORIZED_BY: Mapping[str, tuple[str, str]] = {
     "": (
         "wants a user and a password (401)",
         "check opensearch.auth.basic: name where they are, there or in another kind of opensearch.auth",
     ),
-    "basic": ("refuses user and password (401)", "check opensearch.auth.basic"),
+    "basic": (
+        "refuses user and password (401)",
+        "check opensearch.auth.basic: what is in the files or variables that it names; a space at the end counts",
+    ),
     "ssm": ("refuses user and password (401)", "check the parameters that opensearch.auth.ssm names"),
     "mtls": (
         "knows no user by our certificate (401)",
@@ -97,7 +115,7 @@ def refusal(answer: Answer, request: str, *, url: str, kind: str) -> OpenSearchE
         return refused(f"{server}: {what}", status, hint)
     if status == _FORBIDDEN:
         return refused(text, status, _forbidden(reason, kind))
-    return OpenSearchUnavailable(text) if status in _BUSY else refused(text, status, "")
+    return OpenSearchUnavailable(text, hint=_BUSY[status]) if status in _BUSY else refused(text, status, "")
 
 
 def _forbidden(reason: str, kind: str) -> str:
@@ -111,8 +129,8 @@ def _forbidden(reason: str, kind: str) -> str:
         return f"the domain's access policy and the IAM role's own policy must allow {action[1]} on the domain"
     if permission := _PERMISSION.search(reason):
         text = f"this user's role lacks the permission {permission[1]}"
-        return f"{text}; map our IAM role's ARN, as a backend role, to one that has it" if kind == "sigv4" else text
-    return "this user's role lacks the permission that the message names"
+        return f"{text}; {_BY_ARN if kind == 'sigv4' else _ROLES}"
+    return f"this user's role lacks the permission that the message names; {_ROLES}"
 
 
 def decode(body: bytes) -> Any:
@@ -131,8 +149,13 @@ def decode(body: bytes) -> Any:
 
 
 def text_of(body: bytes) -> str:
-    """The beginning of a body, as it fits into a message."""
-    return short(body[:4096].decode(errors="replace"))
+    """The beginning of a body, as it fits into a message; of a page for people its title, or what it says."""
+    text = body[:4096].decode(errors="replace")
+    if not _PAGE.match(text):
+        return short(text)
+    title = _TITLE.search(text)
+    said = short(html.unescape(title[1] if title else _TAG.sub(" ", text)))
+    return f'an HTML page, "{said}"' if said else "an HTML page"
 
 
 def reason_of(body: bytes) -> str:

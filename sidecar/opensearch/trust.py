@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import ssl
 import threading
 import time
@@ -22,6 +23,12 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 10.0
 """How long a file that was replaced may go unnoticed."""
+_ACCESS = "check owner and mode of the files, and of the folders that they are in"
+_WRONG = {
+    "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in it",
+    "KEY_VALUES_MISMATCH": "the key is another certificate's",
+}
+"""OpenSSL's names of what is wrong in a file."""
 
 
 class TlsSettings(Protocol):
@@ -70,7 +77,7 @@ class TrustFiles:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         # The fingerprint first: a file that is replaced in between is seen by the next look.
         fingerprint = self._fingerprint()
-        self._trust = Trust(_context(tls, mtls), fingerprint)
+        self._trust = Trust(context_of(tls, mtls), fingerprint)
         self._checked = clock()
 
     def trust(self, *, now: bool = False) -> Trust:
@@ -85,12 +92,20 @@ class TrustFiles:
                 self._renew()
             return self._trust
 
+    def check(self) -> None:
+        """Make sure that somebody who reads the files now, as Fluent Bit does when it starts, can use them.
+
+        Raises:
+            OpenSearchError: One of them can't be used.
+        """
+        context_of(self._tls, self._mtls)
+
     def _renew(self) -> None:
         fingerprint = self._fingerprint()
         if fingerprint == self._trust.fingerprint:
             return
         try:
-            self._trust = Trust(_context(self._tls, self._mtls), fingerprint)
+            self._trust = Trust(context_of(self._tls, self._mtls), fingerprint)
         except OpenSearchError as error:
             if str(error) != self._said:
                 self._said = str(error)
@@ -111,26 +126,48 @@ def _digest(file: str) -> bytes:
         return b""  # it is told by who loads it
 
 
-def _context(tls: TlsSettings, mtls: "MtlsAuth | None") -> ssl.SSLContext:
+def context_of(tls: TlsSettings, mtls: "MtlsAuth | None") -> ssl.SSLContext:
+    """What TLS is spoken with, from the files as they are now.
+
+    Raises:
+        OpenSearchError: One of them can't be used.
+    """
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:  # also for a file without a certificate
+        what = _in_words(error, "a certificate in it is cut off or damaged")
         raise OpenSearchError(
-            f"opensearch.tls.ca: {tls.ca} can't be used: {error.strerror or error}",
-            hint="name a file with CA certificates (PEM)",
+            f"opensearch.tls.ca: {tls.ca} can't be used: {what}",
+            hint=_ACCESS if isinstance(error, PermissionError) else "name a file with CA certificates (PEM)",
         ) from error
     if mtls:
         try:
             context.load_cert_chain(mtls.cert, mtls.key, password=_no_passphrase)
         except OSError as error:  # also for a key that isn't the certificate's
+            hint = "name a certificate and its private key (PEM, without a passphrase)"
+            what = _in_words(error, "one of them is no such file, is cut off or damaged, or has a passphrase")
             raise OpenSearchError(
-                f"opensearch.auth.mtls: {mtls.cert} and {mtls.key} can't be used: {error.strerror or error}",
-                hint="name a certificate and its private key (PEM, without a passphrase)",
+                f"opensearch.auth.mtls: {_which(mtls)} can't be used: {what}",
+                hint=_ACCESS if isinstance(error, PermissionError) else hint,
             ) from error
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _which(mtls: "MtlsAuth") -> str:
+    """The file that can't be read, which no error tells; else both."""
+    files = (mtls.cert, mtls.key)
+    return " and ".join([file for file in files if not os.access(file, os.R_OK)] or files)
+
+
+def _in_words(error: OSError, unreadable: str) -> str:
+    """What is wrong with a file; of what is in one, OpenSSL says it in its own way, or calls it `PEM lib`."""
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    text = str(error)
+    return next((words for name, words in _WRONG.items() if name in text), unreadable if "PEM lib" in text else text)
 
 
 def _no_passphrase() -> str:

@@ -83,8 +83,8 @@ class _Empty(Client):
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:1")
 
-    def request(self, method: str, path: str, body: Any = None, *, params: Any = None) -> Any:
-        del method, params
+    def request(self, method: str, path: str, body: Any = None, *, params: Any = None, headers: Any = None) -> Any:
+        del method, params, headers
         if path == "/_mget":
             return {"docs": [{"found": False}] * body.count(b'"_id"')}
         return {"hits": {"hits": []}}

@@ -47,8 +47,8 @@ def test_every_link_of_a_pipeline_that_works_is_well(
         assert told["ok"] is (done.returncode == 0), done.stderr
         return {one["name"]: one["state"] for area in told["areas"].values() for one in area}
 
-    # Fluent Bit's port is open a moment after it was started.
-    wait_until(lambda: states().get("deliveries") == "ok", 60, "Fluent Bit is found", interval=0.5)
+    # Fluent Bit's port is open a moment after it was started, and five seconds later it tells of its buffer.
+    wait_until(lambda: states().get("buffer") == "ok", 60, "Fluent Bit is found", interval=0.5)
     found = states()
 
     assert {name: state for name, state in found.items() if state != "ok" and name not in {*EXPECTED, *MACHINE}} == {}

@@ -15,7 +15,8 @@ from sidecar.events.record import Involved, Recorder
 from sidecar.opensearch.client import Client
 from sidecar.opensearch.deadletter import dead_letter
 from sidecar.opensearch.documents import Document, Documents, Outcome, Verdict
-from sidecar.render.alerts import monitors
+from sidecar.render.alerts import alerts, monitors
+from sidecar.render.alerts.message import subject, text
 from sidecar.render.indices import DEAD_LETTER
 from sidecar.render.templates import templates
 from tests.support.alerting import Ran, run
@@ -119,6 +120,10 @@ def bad_lines() -> Iterator[Json]:
     yield from lines("broken", "node-1", "info", [ago / 20 for ago in range(100)])
     yield from lines("broken", "node-1", "error", [ago / 20 for ago in range(30)])
     yield from lines("broken", "node-1", "fatal", [1])
+    # Of a pod that isn't known; and a stack trace, whose 300th character is half of one.
+    trace = f"{'x' * 299}\N{BRICK}{'y' * 50_000}"
+    for line in lines("new", "node-1", "error", [ago / 20 for ago in range(30)]):
+        yield {key: value for key, value in line.items() if key != "workload"} | {"log": trace}
     # As many errors, but few among its lines.
     yield from lines("chatty", "node-1", "info", [ago / 100 for ago in range(600)])
     yield from lines("chatty", "node-1", "error", [ago / 20 for ago in range(30)])
@@ -201,7 +206,7 @@ WANTED = {
     "failed-mounts": (["test|Pod/scenario-a-848f56d558-cmxjt"], 'secret "misspelt-secret-name" not found'),
     "unschedulable": (["shop|again-0", "shop|waits-long"], "FailedScheduling."),
     "gaps": ([], "collection stood still"),
-    "errors": (["shop|Deployment|broken"], 'broken-1 app: error: "0"\n at line 2'),
+    "errors": (["shop|Deployment|broken", "shop|unknown|unknown"], 'broken-1 app: error: "0"\n at line 2'),
     "node-silence": (["silent-node"], "110 lines before"),
     "silence": ([], "nothing else is alerted on"),
     "dead-letters": ([], "mapper_parsing_exception"),
@@ -228,6 +233,28 @@ def test_a_monitor_alerts_on_what_is_bad(filled: Filled, key: str) -> None:
     for name in names:
         assert f"Now: {name}" in ran.message["text"]
     assert "Look at: " in ran.message["text"]
+
+
+def test_a_long_line_is_cut_in_a_message(filled: Filled) -> None:
+    ran = filled.run(filled.bad, "errors", NOW)
+
+    assert f"new-1 app: {'x' * 299}...\n" in ran.message["text"]
+    assert len(ran.message["text"]) < 2000
+
+
+@pytest.mark.parametrize("key", ["image-pull", "silence"])  # a server compiles no more than 75 messages in 5 minutes
+def test_a_message_says_that_a_search_failed_and_nothing_else(filled: Filled, key: str) -> None:
+    alert = next(alert for alert in alerts(filled.bad) if alert.key == key)
+    source = {"text": text(filled.bad, alert), "subject": subject(filled.bad, alert)}
+    context = {"results": [], "error": "SearchException: all shards failed"}
+
+    answer = filled.client.request("POST", "/_render/template", {"source": source, "params": {"ctx": context}})
+
+    told = answer["template_output"]
+    assert "the monitor's search failed: SearchException: all shards failed\nBefore the first document" in told["text"]
+    assert told["text"].count("Look at: ") == 1
+    assert told["text"].startswith(f"Cluster {filled.bad.cluster}: {alert.title}\nThis can't be told, ")
+    assert told["subject"] == f"{filled.bad.cluster}: {alert.title}? It can't be told"
 
 
 @pytest.mark.parametrize("key", KEYS)

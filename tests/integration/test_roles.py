@@ -1,6 +1,7 @@
 """The rendered roles, on OpenSearch's own security plugin: each user can do its whole job, and nothing else."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -239,3 +240,16 @@ def test_doctor_fails_nothing_for_the_writer_and_leaves_one_document(prepared: S
         assert found["health"].state is State.SKIP
     assert prepared.server.ask("POST", f"/{index}-doctor/_refresh")
     assert prepared.server.ask("GET", f"/{index}-doctor/_count")["count"] == 1
+
+
+def test_users_are_mapped_by_the_commands_of_the_documentation(scene: Scene) -> None:
+    role = writer_name(scene.config)
+    text = (Path(__file__).parents[2] / "docs" / "opensearch.md").read_text()
+    commands = re.findall(
+        r"-X (\w+) https://opensearch\.example:9200(\S*/rolesmapping/)\S+[^']*'[^']*' -d '([^']*)'", text
+    )
+    assert [method for method, _, _ in commands] == ["PUT", "PATCH"]
+    for method, path, body in commands:
+        scene.server.ask(method, f"{path}{role}", json.loads(body))
+    mapped = scene.server.ask("GET", f"/_plugins/_security/api/rolesmapping/{role}")
+    assert mapped[role]["users"] == ["shipper", "another"]

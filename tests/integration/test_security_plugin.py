@@ -47,7 +47,7 @@ def test_who_is_let_in_gets_an_answer(client_of: Callable[..., Client]) -> None:
 
 def test_a_wrong_password_is_said(client_of: Callable[..., Client]) -> None:
     error = error_of(client_of(password=secret("wrong")))
-    assert "refuses user and password (401) (check opensearch.auth.basic)" in str(error)
+    assert "refuses user and password (401) (check opensearch.auth.basic: what" in str(error)
 
 
 def test_plain_http_to_its_port_hints_at_https(

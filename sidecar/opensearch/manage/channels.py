@@ -22,6 +22,7 @@ from sidecar.render.alerts.channels import KINDS, channel_id
 _PATH = "/_plugins/_notifications/configs"
 _PAGE = 500
 _NOT_FOUND, _CONFLICT = 404, 409
+_NO_JSON = "is not JSON"
 
 
 class Channels(Kind):
@@ -115,8 +116,14 @@ class Channels(Kind):
     def _entries(self) -> Iterator[Json]:
         at = 0
         while True:
-            params = {"from_index": at, "max_items": _PAGE, "sort_field": "config_id"}
-            answer = self._client.request("GET", _PATH, params=params)
+            # By what never changes, so that no page misses one; the plugin sorts by no id.
+            params = {"from_index": at, "max_items": _PAGE, "sort_field": "created_time_ms"}
+            try:
+                answer = self._client.request("GET", _PATH, params=params)
+            except OpenSearchUnavailable as error:
+                # Half an answer has addresses in it, also those of other people's channels.
+                what, cut, _ = error.what.partition(_NO_JSON)
+                raise OpenSearchUnavailable(f"{what}{cut}", hint=error.hint) from None
             entries = answer.get("config_list") if isinstance(answer, dict) else None
             if not isinstance(entries, list):
                 raise OpenSearchUnavailable(f"OpenSearch at {self._client.url}: a list of channels has none in it")

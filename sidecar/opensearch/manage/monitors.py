@@ -2,7 +2,8 @@
 
 Their ids are the server's, and names need not be unique: ours are found by their names, and of two with one name none
 is touched. What the server gives back has its defaults filled in, which differ by version; so it is compared as far as
-it says what is wanted, and by the mark that a monitor carries: an edit in OpenSearch Dashboards removes it.
+it says what is wanted, and by the mark that a monitor carries: an edit in OpenSearch Dashboards removes it. The plugin
+shows the mark to nobody else than OpenSearch Dashboards, by the name that a request gives itself.
 """
 
 import json
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from sidecar import __version__
 from sidecar.config import Config
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 from sidecar.opensearch.client import Client, RefusedError
@@ -23,6 +25,10 @@ _PATH = "/_plugins/_alerting/monitors"
 _MOST = 1000
 """As many monitors as the plugin allows."""
 _NOT_FOUND = 404
+_METADATA = "ui_metadata"
+_WITH_METADATA = {"user-agent": f"fluent-sidecar/{__version__} (for ui_metadata, as OpenSearch-Dashboards)"}
+_NONE_YET = "Configured indices are not found"
+"""What releases before 3.2 answer where nobody has made a monitor yet."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,9 @@ class Monitors(Kind):
         if wanted is None:
             return Present(handle.whole, ours=True, handle=handle)
         body = alike(handle.whole, wanted)
+        if _METADATA not in handle.whole:  # a proxy gave the request another name, or it was never there
+            body = {key: wanted[key] if key == _METADATA else body[key] for key in wanted if key in {*body, _METADATA}}
+            return Present(body, ours=True, handle=handle)
         hash_there, hash_wanted = _hash(handle.whole), _hash(wanted)
         edited: bool | None = None  # an older version's can't be told
         if not hash_there:
@@ -124,7 +133,12 @@ class Monitors(Kind):
         search = {"size": _MOST, "query": {"match_phrase": {"monitor.name": self._prefix}}}
         # In the address: a GET with a body is more than some proxies let through.
         params = {"source": json.dumps(search), "source_content_type": "application/json"}
-        answer = self._client.request("GET", f"{_PATH}/_search", params=params)
+        try:
+            answer = self._client.request("GET", f"{_PATH}/_search", params=params, headers=_WITH_METADATA)
+        except RefusedError as error:
+            if error.status == _NOT_FOUND and _NONE_YET in error.what:
+                return
+            raise
         try:
             hits = answer["hits"]["hits"]
             for hit in hits:
@@ -139,6 +153,6 @@ class Monitors(Kind):
 
 
 def _hash(monitor: Mapping[str, Any]) -> str:
-    metadata = monitor.get("ui_metadata")
+    metadata = monitor.get(_METADATA)
     mark = metadata.get(MARK) if isinstance(metadata, Mapping) else None
     return str(mark.get("hash", "")) if isinstance(mark, Mapping) else ""

@@ -34,6 +34,8 @@ _ENDPOINTS = {
     Feature.NOTIFICATIONS: "/_plugins/_notifications/features",
     Feature.SECURITY: "/_plugins/_security/authinfo",
 }
+NO_DIFFERENCE = "nothing that is put in place differs between the two"
+"""The end of a note that asks nobody to do anything."""
 _ABSENT = frozenset({400, 404, 405})
 _NOT_FOUND = 404
 _AMAZON = (".es.amazonaws.com", ".aos.on.aws")
@@ -115,7 +117,7 @@ def _compared(version: str, number: str) -> list[str]:
     text = f'the server is {number}, and opensearch.version says "{version}": '
     if gained:
         return [f'{text}with "{short}" there would be {"; ".join(gained)}']
-    return [f"{text}nothing that is put in place differs between the two"]
+    return [f"{text}{NO_DIFFERENCE}"]
 
 
 def features(client: Client, *, amazon: bool) -> frozenset[Feature]:

@@ -145,7 +145,7 @@ class SavedObjects(Kind):
 def _largest(config: Config) -> Config:
     """A configuration that has everything of which another one may have less."""
     control_plane = config.control_plane.model_copy(update={"types": LOG_TYPES})
-    logs = config.logs.model_copy(update={"enabled": True})
+    logs = config.logs.model_copy(update={"enabled": True, "level": True})
     return config.model_copy(update={"control_plane": control_plane, "logs": logs})
 
 

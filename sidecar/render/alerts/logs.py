@@ -12,9 +12,9 @@ from sidecar.render.alerts.query import (
     between,
     groups,
     largest,
-    newest_document,
     pattern,
     search,
+    shortened_document,
     terms,
 )
 from sidecar.render.indices import log_families
@@ -24,6 +24,8 @@ Json = dict[str, Any]
 _NAMESPACE, _POD, _CONTAINER, _NODE = (
     f"kubernetes.{name}" for name in ("namespace_name", "pod_name", "container_name", "host")
 )
+
+_UNKNOWN = "unknown"
 
 
 def log_alerts(config: Config) -> Iterator[Alert]:
@@ -42,10 +44,13 @@ def _indices(config: Config) -> list[str]:
 def _errors(config: Config) -> Alert:
     wanted = config.alerts.monitors.errors
     bad = terms(fields.LEVEL, ["error", "fatal"])
-    # Where the API server is not asked for a pod's workload, its container's name comes next.
-    names = ["workload.kind", "workload.name"] if config.logs.metadata == "api" else [_CONTAINER]
+    # Where the API server is not asked for a pod's workload, its container's name comes next. Where it is, a pod is not
+    # known in its first moments, or while the sidecar may not read pods; its lines count all the same.
+    names: list[Json] = [{"field": _CONTAINER}]
+    if config.logs.metadata == "api":
+        names = [{"field": name, "missing": _UNKNOWN} for name in ("workload.kind", "workload.name")]
     parts: Json = {
-        "errors": {"filter": bad, "aggregations": {"newest": newest_document(fields.LOG, _POD, _CONTAINER)}},
+        "errors": {"filter": bad, "aggregations": {"newest": shortened_document(fields.LOG, _POD, _CONTAINER)}},
     }
     paths = {"errors": "errors>_count"}
     condition = f"params.errors > {wanted.above}"
@@ -55,7 +60,7 @@ def _errors(config: Config) -> Alert:
         condition += f" && params.errors * 100 > params.lines * {wanted.share}"
         told += f" and {wanted.share} %"
     found = groups(
-        [{"field": name} for name in (_NAMESPACE, *names)],
+        [{"field": _NAMESPACE}, *names],
         parts,
         paths=paths,
         condition=condition,
@@ -73,7 +78,8 @@ def _errors(config: Config) -> Alert:
         paths=paths,
         text=each(
             "{{errors.doc_count}} errors in {{doc_count}} lines; newest: {{#errors.newest.hits.hits}}"
-            "{{{_source.kubernetes.pod_name}}} {{{_source.kubernetes.container_name}}}: {{{_source.log}}}"
+            "{{{_source.kubernetes.pod_name}}} {{{_source.kubernetes.container_name}}}: "
+            "{{#fields.log}}{{{.}}}{{/fields.log}}"
             "{{/errors.newest.hits.hits}}"
         )
         + f"In {format_duration(wanted.period)}, {told}. Look at: kubectl logs -n NAMESPACE POD; or the pod logs in "

@@ -16,6 +16,8 @@ from sidecar.render.indices import IndexFamily, index_pattern
 Json = dict[str, Any]
 
 MOST_BUCKETS = 1000
+_LONGEST = 300
+"""Characters of a text in a message that may have fifty of them."""
 PERIOD_END = "{{period_end}}"
 """What the alerting plugin replaces by the milliseconds at which the monitor runs."""
 
@@ -114,6 +116,21 @@ def newest_document(*wanted: str) -> Json:
     return {"top_hits": {"from": 0, "size": 1, "_source": _only(wanted), "sort": _newest_first()}}
 
 
+def shortened_document(cut: str, *wanted: str) -> Json:
+    """These fields of the newest document, and the beginning of a long text, as a field of its name.
+
+    A stack trace is one line of a log, and several channels refuse a message of some thousand characters.
+    """
+    half = f"Character.isHighSurrogate(text.charAt({_LONGEST - 1}))"
+    source = (
+        f"def text = params._source.{cut}; if (text == null || text.length() <= {_LONGEST}) {{ return text }} "
+        f"return text.substring(0, {half} ? {_LONGEST - 1} : {_LONGEST}) + '...'"
+    )
+    found = newest_document(*wanted)
+    found["top_hits"]["script_fields"] = {cut: {"script": script(source), "ignore_failure": False}}
+    return found
+
+
 def groups(sources: Sequence[Json], parts: Json, *, paths: Mapping[str, str], condition: str, order: str) -> Json:
     """The aggregation `FOUND`: a bucket for each group of documents that the condition holds for.
 
@@ -137,10 +154,11 @@ def groups(sources: Sequence[Json], parts: Json, *, paths: Mapping[str, str], co
 def pattern(family: IndexFamily | Family) -> str:
     """A pattern with a `*`, also where a family has one index, which need not be there yet.
 
-    Others may begin like that one; what an alert asks for is in its own documents only.
+    The `*` is within that index's name, where hardly any other name fits. `NAME*` would be `NAME-of-somebody` too, and
+    who may not read all that a pattern matches may read nothing.
     """
     found = index_pattern(family)
-    return found if "*" in found else f"{found}*"
+    return found if "*" in found else f"{found[:1]}*{found[1:]}"
 
 
 def _ago(time: timedelta) -> str:

@@ -24,7 +24,7 @@ def saved_objects(config: Config) -> list[Json]:
     titles = patterns(config)
     boards: list[Board] = [
         events.board(titles),
-        *([logs.board(titles)] if config.logs.enabled else []),
+        *([logs.board(titles, level=config.logs.level)] if config.logs.enabled else []),
         control_plane.board(titles, config.control_plane.types),
         health.board(titles),
     ]

@@ -1,5 +1,7 @@
 """The dashboard of pod logs, those of all routes included."""
 
+from collections.abc import Iterator
+
 from sidecar.render import fields
 from sidecar.render.dashboards.aggregations import by_value, count, greatest, newest
 from sidecar.render.dashboards.board import WIDTH, Board, Row
@@ -23,8 +25,13 @@ _LEVELS = {
 _ERRORS = is_(fields.LEVEL, "error", "fatal")
 
 
-def board(patterns: Patterns) -> Board:
-    """The dashboard."""
+def board(patterns: Patterns, *, level: bool) -> Board:
+    """The dashboard.
+
+    Args:
+        patterns: Index patterns.
+        level: Whether lines have a severity; else what shows it is left out.
+    """
     logs = patterns[LOGS]
     half = WIDTH // 2
     return Board(
@@ -38,9 +45,8 @@ def board(patterns: Patterns) -> Board:
         ],
         rows=[
             Row(12, [(_by_stream(logs), half), (_by_namespace(logs), half)]),
-            Row(12, [(_by_level(logs), half), (_levels(logs), half)]),
-            Row(14, [(_errors(logs), WIDTH)]),
-            Row(28, [(_latest(logs), WIDTH)]),
+            *(_severities(logs) if level else ()),
+            Row(28, [(_latest(logs, level=level), WIDTH)]),
         ],
         note=logs.note,
     )
@@ -54,6 +60,12 @@ def _by_stream(logs: Pattern) -> Json:
 def _by_namespace(logs: Pattern) -> Json:
     state = bars_over_time(count("lines"), by_value(logs, _NAMESPACE, "namespace", schema="group"))
     return visualization(f"{TITLE}: by namespace", state, "Lines over time, of the ten namespaces with most", logs)
+
+
+def _severities(logs: Pattern) -> Iterator[Row]:
+    half = WIDTH // 2
+    yield Row(12, [(_by_level(logs), half), (_levels(logs), half)])
+    yield Row(14, [(_errors(logs), WIDTH)])
 
 
 def _by_level(logs: Pattern) -> Json:
@@ -85,6 +97,6 @@ def _errors(logs: Pattern) -> Json:
     )
 
 
-def _latest(logs: Pattern) -> Json:
-    columns = ["stream", fields.LEVEL, _NAMESPACE, "kubernetes.pod_name", fields.LOG]
+def _latest(logs: Pattern, *, level: bool) -> Json:
+    columns = ["stream", *([fields.LEVEL] if level else []), _NAMESPACE, "kubernetes.pod_name", fields.LOG]
     return saved_search(f"{TITLE}: latest", logs, columns, "Lines, the newest first")

@@ -1,8 +1,11 @@
 """The alerting and the notifications plugin, over HTTP, as their sources have them.
 
-A monitor is given back with what a server fills in: ids, times, defaults of its search, and a set in another order.
+A monitor is given back with what a server fills in: ids, times, defaults of its search, and a set in another order. Its
+`ui_metadata` is shown to OpenSearch Dashboards alone. Before the first monitor there is no index of them, to which
+releases before 3.2 say 404.
 """
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +24,8 @@ _ADDED: dict[str, Json] = {
 }
 """What a search's parts get; the last as a later version might."""
 _KINDS = {"slack", "chime", "webhook", "microsoft_teams", "sns", "email"}
+_SORTED_BY = {"created_time_ms", "last_updated_time_ms", "name", "config_type"}
+"""Of what the notifications plugin sorts by."""
 
 
 class Alerting:
@@ -30,9 +35,11 @@ class Alerting:
         monitors: By id: the monitor as it was sent, and its sequence number.
         channels: By id, as they were sent.
         script: Steps for the next requests, before anything else.
+        old: Whether it is of a release before 3.2.
     """
 
     def __init__(self) -> None:
+        self.old = True
         self.monitors: dict[str, tuple[Json, int]] = {}
         self.channels: dict[str, Json] = {}
         self.script: list[Script] = []
@@ -62,9 +69,14 @@ class Alerting:
         return [body for body, _ in self.monitors.values() if body["name"] == name]
 
     def _search(self, exchange: Exchange, body: Json) -> None:
+        if self.old and not self._count:
+            index = "[.opendistro-alerting-config]"
+            exchange.json(_error("alerting_exception", f"Configured indices are not found: {index}"), 404)
+            return
+        hidden = set() if "OpenSearch-Dashboards" in exchange.request.headers.get("user-agent", "") else {"ui_metadata"}
         words = body["query"]["match_phrase"]["monitor.name"].split()
         hits = [
-            {"_id": key, "_seq_no": number, "_primary_term": 1, "_source": _shown(monitor, number)}
+            {"_id": key, "_seq_no": number, "_primary_term": 1, "_source": _shown(monitor, number, hidden)}
             for key, (monitor, number) in self.monitors.items()
             if words[0] in monitor["name"]
         ]
@@ -89,6 +101,9 @@ class Alerting:
             exchange.json({"_id": key, "monitor": _shown(body, self._count)})
 
     def _channel(self, exchange: Exchange, method: str, key: str, body: Json) -> None:
+        if method == "GET" and (field := exchange.request.query["sort_field"]) not in _SORTED_BY:
+            exchange.json(_error("status_exception", f"Sort on {field} not acceptable"), 406)
+            return
         if method == "GET":
             entries = [
                 {"config_id": name, "last_updated_time_ms": 2, "created_time_ms": 1, "config": config}
@@ -132,7 +147,7 @@ def _error(kind: str, reason: str) -> Json:
     return {"error": {"type": kind, "reason": reason}}
 
 
-def _shown(monitor: Json, number: int) -> Json:
+def _shown(monitor: Json, number: int, hidden: Collection[str] = ()) -> Json:
     """A monitor as it is given back."""
     added = {
         "schema_version": 8,
@@ -143,7 +158,7 @@ def _shown(monitor: Json, number: int) -> Json:
         "delete_query_index_in_every_run": False,
     }
     shown: Json = filled(monitor)
-    return shown | added
+    return {key: value for key, value in shown.items() if key not in hidden} | added
 
 
 def filled(value: Any, key: str = "") -> Any:

@@ -199,8 +199,8 @@ class Rig:
         """Documents so far."""
         if self.sink:
             return self.sink.counts().created
-        urllib3.request("POST", f"{self._opensearch}/{self.index}*/_refresh")
-        answer = urllib3.request("GET", f"{self._opensearch}/{self.index}*/_count").json()
+        urllib3.request("POST", f"{self._opensearch}/{self.index}*/_refresh", timeout=60)
+        answer = urllib3.request("GET", f"{self._opensearch}/{self.index}*/_count", timeout=60).json()
         return int(answer.get("count", 0))
 
     def score(self, truth: Truth) -> Score:
@@ -226,7 +226,7 @@ class Rig:
             assert answer.status == 200, answer.data
             page = orjson.loads(answer.data)
             if not page["hits"]["hits"]:
-                urllib3.request("DELETE", f"{self._opensearch}/_search/scroll/{page['_scroll_id']}")
+                urllib3.request("DELETE", f"{self._opensearch}/_search/scroll/{page['_scroll_id']}", timeout=60)
                 return
             for hit in page["hits"]["hits"]:
                 yield hit["_source"]
@@ -238,7 +238,7 @@ class Rig:
         if self._opensearch and self._pipeline:
             self._pipeline.clean(self._opensearch)
         elif self._opensearch:
-            urllib3.request("DELETE", f"{self._opensearch}/{self.index}*?expand_wildcards=all")
+            urllib3.request("DELETE", f"{self._opensearch}/{self.index}*?expand_wildcards=all", timeout=60)
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """Managing: the leader alone puts things in place, once in a term, and again until all is done."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -105,6 +106,23 @@ def test_it_is_tried_until_all_is_done_and_each_failure_is_told_once(
     assert len([record for record in caplog.records if "busy" in record.getMessage()]) == 1
 
 
+def test_a_failure_that_comes_back_is_told_again_and_so_is_its_end(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with scene.running():
+        for term in (1, 2):
+            scene.search.script = [says(503, {"error": "busy"})] * 3
+            scene.leads = True
+            wait_until(lambda: scene.count("done") == term, 4, "it is done in the end")  # noqa: B023 - asked at once
+            scene.leads = False
+            wait_until(lambda: not scene.management.prepared.is_set(), 4, "the term is over")
+    assert scene.count("failed") == 6
+    told = [record.getMessage() for record in caplog.records]
+    assert len([text for text in told if "busy" in text]) == 2
+    assert len([text for text in told if "everything is in place in OpenSearch now" in text]) == 2
+
+
 def test_what_somebody_else_has_is_missing_and_is_told_but_the_rest_is_done(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,3 +202,16 @@ def test_a_template_that_goes_is_put_again_by_the_leader(scene: Scene) -> None:
         asked = len(scene.search.requests)
         time.sleep(0.1)
     assert len(scene.search.requests) == asked, "seen once, it is mended once"
+
+
+def test_a_stand_in_that_is_needed_again_says_so_again(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    with scene.running():
+        for _ in range(2):
+            scene.search.templates.clear()
+            scene.starves = True
+            wait_until(lambda: scene.search.templates, 4, "it is done")
+            scene.starves = False
+            asked = scene.asked
+            wait_until(lambda: scene.asked > asked + 1, 4, "it has seen that nothing lacks")  # noqa: B023 - asked at once
+    told = [record.getMessage() for record in caplog.records]
+    assert len([text for text in told if "no leader puts in place" in text]) == 2

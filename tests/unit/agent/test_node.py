@@ -16,7 +16,7 @@ from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.node import Node
 from sidecar.agent.output import write_file
 from sidecar.config import loads
-from sidecar.errors import AwsError, RenderError, SecretError, SidecarError
+from sidecar.errors import AwsError, OpenSearchError, RenderError, SecretError, SidecarError
 from sidecar.opensearch import Access
 from sidecar.opensearch.credentials import Login
 from sidecar.render import render
@@ -330,6 +330,23 @@ def test_a_parameter_store_that_is_away_at_a_restart_closes_nothing(tmp_path: Pa
     assert environment(tmp_path) == before
 
 
+def test_a_certificate_that_is_half_written_does_not_end_fluent_bit(tmp_path: Path) -> None:
+    secrets = FakeSecrets("https://h", ("admin", "one"))
+    with FakeFluentBit() as fake:
+        made = Node(loads(text(tmp_path, fake.port, auth=True)), secrets)
+        made.prepare()
+        made.open()
+        before, reloads = environment(tmp_path), fake.reloads
+        secrets.found, secrets.broken = Login("https://h", ("admin", "two")), "ca.pem can't be used"
+        with pytest.raises(OpenSearchError, match="can't be used"):
+            made.open()
+        assert (environment(tmp_path), fake.reloads) == (before, reloads)
+        secrets.broken = ""
+        assert made.open()
+        assert environment(tmp_path)["OPENSEARCH_PASSWORD"] == "two"
+        assert fake.reloads == reloads + 1
+
+
 class FakeSecrets:
     """Address and credentials that a test changes; none, and AWS is away."""
 
@@ -337,6 +354,7 @@ class FakeSecrets:
         self.asks_aws = asks_aws
         self.found = Login(url, basic) if url else None
         self.print = ""
+        self.broken = ""
 
     def login(self) -> Login:
         if self.found is None:
@@ -345,6 +363,10 @@ class FakeSecrets:
 
     def fingerprint(self) -> str:
         return self.print
+
+    def check(self) -> None:
+        if self.broken:
+            raise OpenSearchError(self.broken)
 
 
 def without_address(folder: Path) -> str:

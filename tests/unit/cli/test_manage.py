@@ -200,7 +200,7 @@ def test_only_the_managers_credentials_are_used(run: Run, server: FakeOpenSearch
 def test_a_server_that_can_not_be_used_is_an_error_before_anything_is_done(run: Run, server: FakeOpenSearch) -> None:
     for step, words in (
         (says(200, {"version": {"number": "8.11.0"}, "tagline": "You Know, for Search"}), "is Elasticsearch 8.11.0"),
-        (says(200, b"<html>"), "is not JSON: <html>"),
+        (says(200, b"<html>"), "is not JSON: an HTML page"),
         (says(401, {}), "wants a user and a password (401)"),
     ):
         server.script = [step]

@@ -80,9 +80,10 @@ def test_a_variable_that_is_not_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"hunter2\nhunter2", " holds more than one line of text"),
         (b"hunter2\0", " holds more than one line of text"),
         (b"hunter2\xff", " is not UTF-8 text"),
+        (b"\xef\xbb\xbfhunter2\n", " begins with a byte order mark (an editor put it there: save it without one)"),
         (b"hunter2" * 10_000, " is larger than 64 KiB"),
     ],
-    ids=["empty", "newline", "two lines", "nul", "not utf-8", "too large"],
+    ids=["empty", "newline", "two lines", "nul", "not utf-8", "mark", "too large"],
 )
 def test_a_bad_file(tmp_path: Path, raw: bytes, wanted: str) -> None:
     reference = from_file(tmp_path, raw)

@@ -55,7 +55,8 @@ def lease(holder: str = "node-1-ab12", ago: float = 1.0, trouble: str = "", now:
     return {"metadata": {"annotations": annotations}, "spec": spec}
 
 
-def test_all_is_well(server: FakeCluster, tmp_path: Path) -> None:
+def test_all_is_well(server: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     server.leases.held["logging", "fluent-sidecar"] = lease(now=time.time())
 
     found = found_at(server.url, tmp_path, namespace="logging")
@@ -66,6 +67,19 @@ def test_all_is_well(server: FakeCluster, tmp_path: Path) -> None:
     assert found["events"].text == "may list, watch events"
     assert found["leader"].text == "node-1-ab12 watches the events, for 2 h (Lease logging/fluent-sidecar)"
     assert {one["namespace"] for one in server.asked if one["resource"] == "leases"} == {"logging"}
+
+
+def test_outside_a_pod_it_is_said_whose_rights_they_are(
+    server: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+    found = found_at(server.url, tmp_path)
+
+    assert found["API server"].text.endswith(
+        ", as system:serviceaccount:logging:sidecar; what follows is what this user may do, which the sidecar need not "
+        "be allowed to"
+    )
 
 
 def test_a_missing_permission_is_named_and_hides_no_other(server: FakeCluster, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sidecar.config import Config, loads
 from sidecar.doctor import Finding, State, examine
 from sidecar.doctor.configuration import configuration_area, references
+from sidecar.doctor.inplace import dashboards_area
 
 
 def pipeline(rest: str = "", opensearch: str = "") -> Config:
@@ -52,6 +53,40 @@ def test_each_secret_that_cant_be_read_is_told(monkeypatch: pytest.MonkeyPatch, 
         (State.OK, "1 can be read"),
     ]
     assert all(one.hint for one in found if one.state is State.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("manage", "state"),
+    [
+        ("true", State.FAIL),
+        ("false", State.SKIP),
+        ("{auth: {basic: {username: {env: TEST_MANAGER}, password: {env: TEST_MANAGER}}}}", State.SKIP),
+    ],
+)
+def test_a_secret_of_who_puts_things_in_place_need_not_be_here(
+    monkeypatch: pytest.MonkeyPatch, manage: str, state: State
+) -> None:
+    monkeypatch.delenv("TEST_MANAGER", raising=False)
+    monkeypatch.delenv("TEST_URL", raising=False)
+    config = pipeline(f"{SLACK}\ndashboards: {{url: 'http://d'}}", f", manage: {manage}")
+
+    _, *found = found_in(config)
+
+    assert {one.state for one in found} == {state}
+    assert all(one.hint for one in found)
+    [(_, [dashboards])] = examine([dashboards_area(config)])
+    if "TEST_MANAGER" in manage:
+        assert (dashboards.state, dashboards.text) == (State.SKIP, found[0].text)
+    else:
+        assert "can't be reached" in dashboards.text
+
+
+def test_of_many_indices_some_are_named() -> None:
+    routes = ", ".join(f"{{name: r{at}, namespaces: [n{at}], index: route-{at}}}" for at in range(20))
+
+    [found] = found_in(pipeline(f"logs: {{routes: [{routes}]}}"))
+
+    assert found.text.endswith("route-6-*, route-7-* and 13 more")
 
 
 def test_a_key_without_effect_is_a_warning() -> None:

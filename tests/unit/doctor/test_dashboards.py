@@ -64,7 +64,7 @@ def test_a_proxys_page_is_no_answer() -> None:
         found = look(pipeline(server.url))
 
     assert found.state is State.FAIL
-    assert "is none of its: <html>Sign in" in found.text
+    assert 'is none of its: an HTML page, "Sign in"' in found.text
 
 
 def test_without_an_address_nothing_is_asked() -> None:

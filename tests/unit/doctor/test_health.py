@@ -71,13 +71,23 @@ def setting(name: str, value: str = "true") -> dict[str, Any]:
 
 
 def test_no_block() -> None:
-    assert [one.state for one in blocks({"a": setting("read_only", "false"), "b": setting("write")}, {})] == [State.OK]
+    indices = {"a": setting("read_only", "false"), "b": setting("write")}  # a policy stops writing to what is old
+
+    assert [one.state for one in blocks(indices, {}, {"a"})] == [State.OK]
+
+
+@pytest.mark.parametrize("name", ["write", "read_only"])
+def test_an_index_that_documents_go_to_now_and_may_not(name: str) -> None:
+    [found] = blocks({"a": setting(name)}, {}, {"a", "b"})
+
+    assert (found.state, found.text) == (State.FAIL, "a may not be written to, and documents go there now")
+    assert "index.blocks.write: null" in found.hint
 
 
 def test_indices_that_a_full_disk_made_read_only_are_named() -> None:
     indices = {name: setting("read_only_allow_delete") for name in "abcde"} | {"f": setting("read_only")}
 
-    full, closed = blocks(indices, {})
+    full, closed = blocks(indices, {}, {"g"})
 
     assert (full.state, full.text) == (
         State.FAIL,
@@ -86,10 +96,14 @@ def test_indices_that_a_full_disk_made_read_only_are_named() -> None:
     assert (closed.state, closed.text) == (State.WARN, "f may not be written to (index.blocks.read_only)")
 
 
-def test_a_cluster_that_is_read_only() -> None:
-    [found] = blocks({}, {"persistent": {"cluster": {"blocks": {"read_only": "true"}}}})
+SETTINGS = {"read_only": "true", "create_index": "true", "read_only_allow_delete": "false"}
 
-    assert (found.state, found.text) == (
+
+def test_a_cluster_that_is_read_only() -> None:
+    read_only, no_index = blocks({}, {"persistent": {"cluster": {"blocks": SETTINGS}}}, ())
+
+    assert (read_only.state, read_only.text) == (
         State.FAIL,
         "the whole cluster is read-only (persistent: cluster.blocks.read_only)",
     )
+    assert no_index.text == "the whole cluster takes no new index (persistent: cluster.blocks.create_index)"

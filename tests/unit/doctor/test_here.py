@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from sidecar.config import Config, loads
 from sidecar.doctor import Finding, State, examine
-from sidecar.doctor.fluentbit import deliveries, fluent_bit_area
+from sidecar.doctor.fluentbit import buffer_verdict, configuration_verdict, deliveries, fluent_bit_area
 from sidecar.doctor.itself import metrics_verdicts, sidecar_area, sums
 from sidecar.events.metrics import EventMetrics
 from sidecar.logs.metrics import LogMetrics
@@ -22,7 +22,14 @@ OUTPUT = {"proc_records": 90, "errors": 0, "retries": 0, "retries_failed": 0, "d
 FLUENT_BIT: dict[str, Script] = {
     "/": says(200, {"fluent-bit": {"version": "5.1.1", "edition": "Community", "flags": []}}),
     "/api/v2/reload": says(200, {"hot_reload_count": 2}),
-    "/api/v1/metrics": says(200, {"input": {"tail.0": {"records": 99}}, "output": {"opensearch.0": OUTPUT}}),
+    "/api/v1/metrics": says(
+        200,
+        {
+            "input": {name: {"records": 99} for name in ("events", "logs", "backfill", "tick", "of-a-user")},
+            "output": dict.fromkeys(("events", "logs"), OUTPUT),
+        },
+    ),
+    "/api/v1/storage": says(200, {"storage_layer": {"chunks": {"total_chunks": 3}}, "input_chunks": {}}),
 }
 SIDECAR: dict[str, Script] = {
     "/livez": says(200, b"ok\n"),
@@ -78,11 +85,56 @@ def test_a_fluent_bit_that_is_well() -> None:
 
     assert [(one.name, one.state) for one in found] == [
         ("running", State.OK),
-        ("reload", State.OK),
+        ("configuration", State.OK),
         ("deliveries", State.OK),
+        ("deliveries", State.OK),
+        ("buffer", State.OK),
     ]
-    assert found[1].text == "reloaded 2 times since it started"
-    assert found[2].text == "opensearch.0: 90 records delivered, 0 retries, 0 dropped"
+    assert found[1].text == "the rendered one, reloaded 2 times since it started"
+    assert found[2].text == "events: 90 records delivered, 0 retries, 0 dropped"
+    assert found[4].text == "3 chunks wait or are being filled"
+
+
+def test_one_that_runs_another_configuration_is_told_from_one_that_runs_ours() -> None:
+    """It answers to everything that ours answers to: whether it can be reloaded its server doesn't say."""
+    found = fluent_bit(
+        FLUENT_BIT | {"/api/v1/metrics": says(200, {"input": {"dummy.0": {}}, "output": {"opensearch.0": OUTPUT}})}
+    )
+
+    assert found[1].name == "configuration"
+    assert found[1].state is State.FAIL
+    assert found[1].text.endswith(
+        "it lacks the input events, the input tick, the input logs, the input backfill, the output events, "
+        "the output logs"
+    )
+    assert "current/fluent-bit.yaml" in found[1].hint
+
+
+@pytest.mark.parametrize("answer", [{}, {"input": None, "output": []}])
+def test_a_configuration_of_nothing_lacks_everything(answer: dict[str, Any]) -> None:
+    assert configuration_verdict(answer, {"outputs": ["events"]}, {}).state is State.FAIL
+
+
+@pytest.mark.parametrize(("chunks", "state"), [(0, State.OK), (50, State.OK), (51, State.WARN)])
+def test_a_buffer_that_fills_is_seen_while_the_counters_of_better_times_are_well(chunks: int, state: State) -> None:
+    found = buffer_verdict({"storage_layer": {"chunks": {"total_chunks": chunks}}})
+
+    assert found.state is state
+    assert ("buffer.disk" in found.hint) is (state is State.WARN)
+    assert buffer_verdict({}).state is State.OK
+
+
+def test_a_fluent_bit_that_has_just_started_does_not_tell_of_its_buffer() -> None:
+    found = fluent_bit(FLUENT_BIT | {"/api/v1/storage": says(200, b"")})
+
+    assert (found[-1].name, found[-1].state) == ("buffer", State.SKIP)
+
+
+def test_an_event_that_is_dropped_is_not_lost() -> None:
+    events, logs = deliveries({"output": {name: OUTPUT | {"dropped_records": 7} for name in ("events", "logs")}})
+
+    assert (events.state, logs.state) == (State.WARN, State.FAIL)
+    assert "the sidecar sends what did not arrive" in events.hint
 
 
 @pytest.mark.parametrize(("inside", "state"), [(True, State.FAIL), (False, State.SKIP)])
@@ -168,6 +220,7 @@ def test_a_part_that_ended_is_named() -> None:
         ("sidecar_templates_in_place", 0, "templates", State.FAIL),
         ("sidecar_events_oldest_unconfirmed_seconds", 301, "confirmation", State.FAIL),
         ("sidecar_events_position_age_seconds", 181, "watch", State.FAIL),
+        ("sidecar_apply_missing", 2, "in place", State.WARN),
         ("sidecar_events_dead_lettered_total", 1, "dead letters", State.WARN),
         ("sidecar_events_gaps_total", 1, "gaps", State.WARN),
         ("sidecar_log_all_bytes_lost_total", 1, "lost logs", State.WARN),

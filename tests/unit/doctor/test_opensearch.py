@@ -2,21 +2,25 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sidecar.config import Config, loads
+from sidecar.config.family import Rotation
 from sidecar.doctor import Finding, State, examine
 from sidecar.doctor.doctor import areas
 from sidecar.doctor.document import refusal
 from sidecar.doctor.inplace import plural
+from sidecar.doctor.link import present_index
 from sidecar.kube import connect
 from sidecar.opensearch.documents import Outcome, Verdict
+from sidecar.render.indices import IndexFamily
 from tests.support.fakes.doctored import FakeCluster, FakeHealthy, forbidden, health
 from tests.support.fakes.kubernetes import kubeconfig
-from tests.support.fakes.server import says
+from tests.support.fakes.server import Script, says
 from tests.support.waiting import free_port
 
 PASSWORD = "hunter2"
@@ -82,16 +86,35 @@ def test_the_document_is_of_no_cluster_of_yours(server: FakeHealthy) -> None:
     [((index, _), document)] = server.documents.items()
     assert index == f"{EVENTS}-doctor"
     assert document["cluster"] == "fluent-sidecar-doctor"
+    # What it may leave behind is within no dashboard's time range, and in no alert.
+    assert document["@timestamp"] == "1970-01-01T00:00:00.000Z"
 
 
 def test_who_may_not_delete_leaves_one_document_however_often(server: FakeHealthy) -> None:
     server.answers[f"DELETE /{EVENTS}-doctor"] = forbidden("indices:admin/delete")
 
-    for _ in range(2):
+    for said in ("written", "there from an earlier time"):
         [found] = look(pipeline(server.url))["Documents"][EVENTS]
         assert found.state is State.OK
-        assert found.text.endswith("written, found; this user may not delete it, so that is left to retention")
+        assert found.text.endswith(f": {said}, found; this user may not delete it, so that is left to retention")
     assert len(server.documents) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (forbidden("indices:data/read/mget"), "no permissions for [indices:data/read/mget]"),
+        (says(200, {"docs": [{"found": False}]}), "written, and not found"),
+    ],
+)
+def test_a_document_that_is_not_found_is_deleted_all_the_same(server: FakeHealthy, answer: Script, said: str) -> None:
+    server.answers["POST /_mget"] = answer
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == [EVENTS, LOGS, CONTROL]
+    assert said in found["Documents"][EVENTS][0].text
+    assert server.documents == {}
 
 
 def test_a_wrong_password(server: FakeHealthy) -> None:
@@ -116,6 +139,18 @@ def test_a_missing_permission_to_write_is_named(server: FakeHealthy) -> None:
         assert "no permissions for [indices:data/write/bulk]" in one.text
 
 
+def test_who_may_not_read_the_templates_sends_nothing_and_that_is_a_failure(server: FakeHealthy) -> None:
+    server.answers["GET /_component_template/fluent-sidecar-*"] = forbidden("cluster:admin/component_template/get")
+    server.answers["GET /_index_template"] = forbidden("indices:admin/index_template/get")
+
+    found = look(pipeline(server.url))
+
+    assert failures(found) == ["component templates", "index templates"]
+    [one] = found["In place"]["component templates"]
+    assert "lacks the permission cluster:admin/component_template/get" in one.hint
+    assert "opensearch/roles/" in one.hint
+
+
 def test_what_only_a_manager_may_ask_is_not_looked_at(server: FakeHealthy) -> None:
     server.answers["GET /_cluster/health"] = forbidden("cluster:monitor/health")
     server.answers["GET /_cat/allocation"] = forbidden("cluster:monitor/state")
@@ -128,7 +163,7 @@ def test_what_only_a_manager_may_ask_is_not_looked_at(server: FakeHealthy) -> No
     for area, name in (("OpenSearch", "health"), ("OpenSearch", "disks"), ("In place", "new indices")):
         [one] = found[area][name]
         assert one.state is State.SKIP
-        assert one.hint == "this user may not ask; with a manager's credentials it can be told"
+        assert one.hint.startswith("this user may not ask, and need not; with an administrator's ")
 
 
 def test_a_version_that_may_not_be_asked_for_is_that_of_the_file(server: FakeHealthy) -> None:
@@ -140,6 +175,20 @@ def test_a_version_that_may_not_be_asked_for_is_that_of_the_file(server: FakeHea
     assert found["OpenSearch"]["version"][0].text == (
         "this user may not ask for it; taken for 3.4, as opensearch.version says"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "state"), [("3.4", "3.4.0", []), ("2.19", "3.4.0", [State.OK]), ("2.11", "2.19.4", [State.WARN])]
+)
+def test_another_version_is_to_be_looked_at_where_it_makes_a_difference(
+    server: FakeHealthy, said: str, found: str, state: list[State]
+) -> None:
+    server.answers["GET /"] = says(200, {"version": {"number": found, "distribution": "opensearch"}})
+
+    config = pipeline(server.url)
+    config = config.model_copy(update={"opensearch": config.opensearch.model_copy(update={"version": said})})
+
+    assert [one.state for one in look(config)["OpenSearch"]["version"]] == [State.OK, *state]
 
 
 def test_another_product(server: FakeHealthy) -> None:
@@ -160,7 +209,7 @@ def test_a_proxys_error_page(server: FakeHealthy) -> None:
 
     [one] = found["OpenSearch"]["credentials"]
     assert one.state is State.FAIL
-    assert "is not JSON: <html><h1>Sign in" in one.text
+    assert 'is not JSON: an HTML page, "Sign in"' in one.text
     assert one.hint == "is a proxy in between?"
 
 
@@ -197,8 +246,25 @@ def test_without_template_and_right_to_delete_nothing_is_written(server: FakeHea
     [found] = look(pipeline(server.url))["Documents"][EVENTS]
 
     assert found.state is State.SKIP
-    assert "the index would get another mapping, and this user may not delete" in found.text
+    assert "the index would get another mapping, or that can't be told, and this user may not delete" in found.text
     assert server.documents == {}
+
+
+@pytest.mark.parametrize("lacking", ["template", "answer"])
+def test_a_single_index_is_not_made_without_its_template(lacking: str) -> None:
+    """It would have another mapping for ever: who deletes the document leaves the index."""
+    rest = "events: {rotate: never}\n"
+    with FakeHealthy(pipeline("http://h", rest)) as other:
+        if lacking == "template":
+            del other.templates[f"fluent-sidecar-{EVENTS}"]
+        else:
+            other.answers["GET /_index_template/*"] = forbidden("indices:admin/index_template/get")
+            other.answers["GET /_index_template"] = forbidden("indices:admin/index_template/get")
+        [found] = look(pipeline(other.url, rest))["Documents"][EVENTS]
+
+    assert found.state is State.SKIP
+    assert found.text.startswith("not tried: the index would get another mapping, or that can't be told, and it is a ")
+    assert not [one for one in other.requests if one.path == "/_bulk" and EVENTS.encode() in one.body]
 
 
 def test_an_old_template_that_says_another_thing(server: FakeHealthy) -> None:
@@ -222,6 +288,24 @@ def test_of_many_routes_some_stand_for_all() -> None:
     assert failures(found) == []
     assert list(found["Documents"])[-1] == "13 more"
     assert len(found["Documents"]) == 21
+
+
+def test_blocks_of_many_routes_are_asked_for_in_parts() -> None:
+    """A server takes a first line of 4 KiB."""
+    routes = ", ".join(f"{{name: r{at}, namespaces: [n{at}], index: a-route-of-a-team-{at}}}" for at in range(200))
+    rest = f"logs: {{routes: [{routes}]}}\n"
+    with FakeHealthy(pipeline("http://h", rest)) as other:
+        assert failures(look(pipeline(other.url, rest))) == []
+
+    asked = [one.target for one in other.requests if one.path.endswith("/_settings/index.blocks.*")]
+    assert len(asked) > 1
+    assert max(map(len, asked)) < 4000
+    assert sum(one.count(",") + 1 for one in asked) == 203
+
+
+@pytest.mark.parametrize(("rotate", "wanted"), [("daily", "i-2026.05.04"), ("monthly", "i-2026.05"), ("never", "i")])
+def test_the_index_of_this_moment(rotate: Rotation, wanted: str) -> None:
+    assert present_index(IndexFamily("logs", "i", rotate, None, ""), datetime(2026, 5, 4, tzinfo=UTC)) == wanted
 
 
 def test_a_template_of_somebody_else_that_comes_first(server: FakeHealthy) -> None:

@@ -114,3 +114,16 @@ def test_a_bug_in_a_check_takes_no_other_along() -> None:
 
     assert found[0].text == "the check itself failed: KeyError"
     assert found[1].state is State.OK
+
+
+def test_a_check_that_may_take_longer_is_waited_for() -> None:
+    over = threading.Event()
+
+    def slow() -> Finding:
+        over.wait(0.2)  # nobody sets it
+        return ok("slow", "well")
+
+    checks = [Check("slow", slow, seconds=30.0), Check("late", slow, seconds=0.01)]
+    found = states([Area("a", lambda: checks)], seconds=0.01)
+
+    assert found["a"] == {"slow": State.OK, "late": State.FAIL}

@@ -117,6 +117,26 @@ def test_a_certificate_for_another_host(tmp_path: Path) -> None:
     assert found.hint == "write the host in opensearch.url as the certificate has it"
 
 
+def test_a_file_that_is_not_there_is_named(certificate: Certificate) -> None:
+    pair = f"cert: {certificate.file}, key: /no/key"
+    found = shake(1, f", tls: {{ca: {certificate.file}}}, auth: {{mtls: {{{pair}}}}}")
+
+    text = "opensearch.auth.mtls: /no/key can't be used: No such file or directory"
+    assert (found.state, found.text) == (State.FAIL, text)
+
+
+def test_a_file_without_a_certificate_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nothing")
+
+    text = f"opensearch.tls.ca: {tmp_path / 'ca.pem'} can't be used: there is no certificate in it"
+    assert shake(1, f", tls: {{ca: {tmp_path / 'ca.pem'}}}").text == text
+
+
+@pytest.mark.parametrize("reason", ["WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG"])
+def test_what_is_no_tls_speaks_http(reason: str) -> None:
+    assert no_tls(reason).text == "the server speaks HTTP, not HTTPS"
+
+
 def test_plain_http_at_a_port_for_https() -> None:
     with FakeOpenSearch() as server:
         found = shake(server.port)
@@ -138,7 +158,7 @@ def test_a_ca_file_that_is_missing(tmp_path: Path) -> None:
     found = shake(1, f", tls: {{ca: {tmp_path}/none}}")
 
     assert found.state is State.FAIL
-    assert "opensearch.tls.ca" in found.hint
+    assert "opensearch.tls.ca" in found.text
 
 
 def test_a_certificate_that_ends_soon() -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -197,6 +198,21 @@ def test_a_damaged_state_file_is_begun_anew(node: Node, caplog: pytest.LogCaptur
     node.start()
     assert "can't be read" in caplog.text
     node.tracker.step()
+
+
+def test_a_folder_of_logs_that_is_not_there_is_told_with_what_to_do(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Node(tmp_path)
+    shutil.rmtree(node.logs)
+    stopping = threading.Event()
+    thread = threading.Thread(target=node.tracker.run, args=(stopping,))
+    thread.start()
+    wait_until(lambda: caplog.records, 5, "it is told")
+    stopping.set()
+    thread.join(5)
+    assert f"tried again every second: {node.logs}: No such file or directory (check paths.logs" in caplog.text
+    assert "set logs.enabled: false" in caplog.text
 
 
 def test_a_gzip_file_with_a_torn_line_is_not_waited_for_for_ever(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,6 +208,8 @@ def test_half_of_a_new_pair_changes_nothing(
             machine.now += trust.CHECK_SECONDS
             assert machine.ask() == {"ok": 1}
         assert machine.access.fingerprint() == before
+        with pytest.raises(OpenSearchError, match="the key is another certificate's"):
+            machine.access.check()  # who starts now can't use them
         (record,) = [found for found in caplog.records if found.levelno == logging.WARNING]
         assert "going on with the certificates as they were: opensearch.auth.mtls" in record.getMessage()
         shutil.copy(new.key, tls / "key.pem")

@@ -175,6 +175,18 @@ def test_a_refusal_that_was_cut_within_the_address_shows_no_part_of_it(
     assert not any(secret[at : at + 5] in str(caught.value) for at in range(len(secret) - 4))
 
 
+def test_half_a_list_of_channels_shows_no_address(server: FakeAlerting, client: Client) -> None:
+    half = f'{{"config_list": [{{"config": {{"slack": {{"url": "{SECRET}'.encode()
+    server.alerting.script = [says(200, half)]
+
+    with pytest.raises(OpenSearchError) as caught:
+        Channels(pipeline(), client).present()
+
+    assert caught.value.what.endswith("/_plugins/_notifications/configs is not JSON")
+    assert caught.value.__suppress_context__
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_channel_is_deleted_once(server: FakeAlerting, client: Client) -> None:
     kind = Channels(pipeline(), client)
     put(kind)
@@ -201,6 +213,29 @@ def test_a_monitor_that_was_turned_off_by_hand_runs_again(server: FakeAlerting, 
     assert found.edited is True
     assert put(kind) == [WARNINGS]
     assert server.alerting.monitors[key][0]["enabled"] is True
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_where_nobody_has_made_a_monitor_yet_there_is_none(server: FakeAlerting, client: Client, old: bool) -> None:
+    server.alerting.old = old
+
+    assert Monitors(pipeline(), client).present() == {}
+
+
+def test_another_404_is_no_want_of_monitors(server: FakeAlerting, client: Client) -> None:
+    server.alerting.script = [says(404, {"error": {"type": "x", "reason": "no such path"}})]
+
+    with pytest.raises(RefusedError, match="no such path"):
+        Monitors(pipeline(), client).present()
+
+
+def test_monitors_are_the_same_where_the_mark_isnt_shown(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(Monitors(pipeline(), client))
+    monkeypatch.setattr("sidecar.opensearch.manage.monitors._WITH_METADATA", {"user-agent": "a proxy"})
+
+    assert put(Monitors(pipeline(), client)) == []
+    assert Monitors(pipeline(), client).present()[WARNINGS].edited is None
+    assert WARNINGS in put(Monitors(pipeline("monitors: {warnings: {above: 7}}"), client))
 
 
 def test_an_edit_in_dashboards_is_known_by_the_mark_that_it_removes(server: FakeAlerting, client: Client) -> None:

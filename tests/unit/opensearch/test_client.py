@@ -70,14 +70,14 @@ REASON = {"error": {"type": "security_exception", "reason": "no permissions for 
 @pytest.mark.parametrize(
     ("step", "status", "text"),
     [
-        (says(401, b"Unauthorized"), 401, "refuses user and password (401) (check opensearch.auth.basic)"),
-        (says(401, {"error": "x"}), 401, "refuses user and password (401) (check opensearch.auth.basic)"),
+        (says(401, b"Unauthorized"), 401, "refuses user and password (401) (check opensearch.auth.basic: what"),
+        (says(401, {"error": "x"}), 401, "refuses user and password (401) (check opensearch.auth.basic: what"),
         (says(403, REASON), 403, "403 for GET /_cat: security_exception: no permissions for [indices:x] (this user's"),
-        (says(403, REASON), 403, "(this user's role lacks the permission indices:x)"),
+        (says(403, REASON), 403, "(this user's role lacks the permission indices:x; render-config"),
         (says(403, {"error": "odd"}), 403, "403 for GET /_cat: odd (this user's role lacks the permission that"),
         (says(404, {"error": {"type": "t", "reason": "r"}}), 404, "404 for GET /_cat: t: r"),
         (says(400, {"error": "text"}), 400, "400 for GET /_cat: text"),
-        (says(413, b"<html>too large</html>"), 413, "413 for GET /_cat: <html>too large</html>"),
+        (says(413, b"<html>too large</html>"), 413, '413 for GET /_cat: an HTML page, "too large"'),
         (says(500, b""), 500, "500 for GET /_cat"),
         (says(400, b'{"error": '), 400, "400 for GET /_cat"),
     ],
@@ -98,6 +98,7 @@ def test_overload_is_worth_another_try(status: int) -> None:
         error = error_of(client_of(server.url))
     assert isinstance(error, OpenSearchUnavailable)
     assert f"{status} for GET /_cat: t: busy" in str(error)
+    assert ("more memory or nodes" if status == 429 else "is not ready: wait") in error.hint
     assert len(server.requests) == 1
 
 
@@ -109,6 +110,17 @@ def test_what_is_not_json_is_no_answer(body: bytes) -> None:
         assert isinstance(error, OpenSearchUnavailable)
         assert "the answer to GET /_cat is not JSON" in str(error)
         assert error.hint == "is a proxy in between?"
+
+
+@pytest.mark.parametrize("status", [200, 502])
+def test_of_a_page_for_people_the_title_is_told(status: int) -> None:
+    page = (
+        b"<!DOCTYPE html>\n<HTML><head><style>p{}</style>\n<title>\n 502 Bad &amp; Gone </title></head><body>x"
+        + b"x" * 9999
+    )
+    with Scripted(says(status, page)) as server:
+        what = error_of(client_of(server.url)).what
+    assert what.endswith(': an HTML page, "502 Bad & Gone"')
 
 
 def test_long_reasons_are_cut_and_on_one_line() -> None:
@@ -294,14 +306,55 @@ def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(own: Cert
     assert time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("text", [None, "not a certificate"])
-def test_a_ca_file_that_is_none_is_named(tmp_path: Path, text: str | None) -> None:
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (None, "No such file or directory"),
+        (0, "there is no certificate in it"),
+        (300, "a certificate in it is cut off or damaged"),
+    ],
+)
+def test_what_is_wrong_with_a_ca_file_is_told(
+    certificate: Certificate, tmp_path: Path, size: int | None, text: str
+) -> None:
     path = tmp_path / "ca.pem"
-    if text is not None:
-        path.write_text(text)
+    if size is not None:
+        path.write_bytes(certificate.file.read_bytes()[:size])
     with pytest.raises(OpenSearchError) as caught:
-        client_of("https://127.0.0.1:1", f"tls: {{ca: {path}}}").request("GET", "/")
-    assert "opensearch.tls.ca" in str(caught.value)
+        client_of("https://127.0.0.1:1", f"tls: {{ca: {path}}}")
+    error = caught.value
+    assert error.what == f"opensearch.tls.ca: {path} can't be used: {text}"
+    assert error.hint == "name a file with CA certificates (PEM)"
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "text"),
+    [
+        ("own", "other", "the key is another certificate's"),
+        ("own", "half", "one of them is no such file, is cut off or damaged, or has a passphrase"),
+        ("half", "own", "one of them is no such file, is cut off or damaged, or has a passphrase"),
+    ],
+)
+def test_what_is_wrong_with_our_own_files_is_told(
+    certificate: Certificate, own: Certificate, tmp_path: Path, cert: str, key: str, text: str
+) -> None:
+    for name, file in (("cert", own.file), ("key", own.key)):
+        (tmp_path / f"half-{name}.pem").write_bytes(file.read_bytes()[:100])
+    certs = {"own": own.file, "half": tmp_path / "half-cert.pem"}
+    keys = {"own": own.key, "other": certificate.key, "half": tmp_path / "half-key.pem"}
+    with pytest.raises(OpenSearchError) as caught:
+        client_of("https://127.0.0.1:1", *mtls(certificate, certs[cert], keys[key]))
+    assert caught.value.what.endswith(f"can't be used: {text}")
+
+
+def test_a_file_that_may_not_be_read_is_one_whose_mode_is_to_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(**_options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("ssl.create_default_context", denied)  # a test may be root, who reads all
+    with pytest.raises(OpenSearchError, match="Permission denied") as caught:
+        client_of("https://127.0.0.1:1", "tls: {ca: /ca.pem}")
+    assert caught.value.hint.startswith("check owner and mode")
 
 
 def test_no_log_line_has_the_password(credentials: str, caplog: pytest.LogCaptureFixture) -> None:

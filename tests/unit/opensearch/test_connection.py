@@ -284,6 +284,44 @@ def test_half_an_answer_is_none(step: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(server.requests) == 2, "nothing is sent twice"
 
 
+def trickling(status: int) -> Any:
+    """A step whose answer never ends, and never pauses for long."""
+
+    def step(exchange: Exchange) -> None:
+        exchange.start_stream(status)
+        while True:  # until the connection is closed
+            exchange.chunk(b" ")
+            time.sleep(0.02)
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"), [(200, r"the answer to GET / has no end: \d+ bytes came in 0.4 s"), (403, "403 for GET /")]
+)
+def test_an_answer_that_trickles_for_ever_has_an_end(status: int, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.opensearch.client._SECONDS", 0.1)
+    with exchanging(trickling(status), says(200, {"ok": 1})) as (client, _):
+        with pytest.raises(OpenSearchError, match=wanted) as caught:
+            client.request("GET", "/")
+        assert isinstance(caught.value, OpenSearchUnavailable) is (status == 200)
+        monkeypatch.undo()
+        assert client.request("GET", "/") == {"ok": 1}
+
+
+def test_an_answer_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "_MAX_BODY", 1_000_000)
+
+    def endless(exchange: Exchange) -> None:
+        exchange.start_stream()
+        while True:
+            exchange.chunk(b" " * 100_000)
+
+    wanted = r"has no end: \d+ bytes came \("
+    with exchanging(endless) as (client, _), pytest.raises(OpenSearchUnavailable, match=wanted):
+        client.request("GET", "/")
+
+
 def test_half_of_a_refusal_is_one_all_the_same() -> None:
     def step(exchange: Exchange) -> None:
         with_headers(403, b'{"error":', content_length="100")(exchange)

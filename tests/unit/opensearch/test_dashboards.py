@@ -136,7 +136,12 @@ ELSEWHERE = {"error": "no handler found for uri [/api/v1/configuration/account] 
 @pytest.mark.parametrize(
     ("answers", "kind", "text", "hint"),
     [
-        ([says(200, LOGIN)], OpenSearchError, "is none of its: <!doctype html>", "a login page is a proxy's"),
+        (
+            [says(200, LOGIN)],
+            OpenSearchError,
+            'is none of its: an HTML page, "Please sign in"',
+            "a login page is a proxy's",
+        ),
         ([redirect], OpenSearchError, "302 .* a redirect to https://login.example/start ", "a login is a proxy's"),
         ([says(404, LOGIN), says(404, LOGIN)], OpenSearchError, "404", "its base path included"),
         ([says(400, ELSEWHERE)], OpenSearchError, "no handler found", "OpenSearch does there"),

@@ -34,6 +34,7 @@ JSON = st.recursive(
     ),
     max_leaves=10,
 )
+URL = "http://h"
 MISSING = {"error": {"type": "index_not_found_exception", "reason": "no such index"}}
 
 
@@ -47,7 +48,7 @@ def doc(key: str, text: str = "") -> Document:
 def test_found_is_found_and_no_index_is_empty() -> None:
     answer = {"docs": [{"found": True}, {"found": False}, {"_id": "x"}, MISSING, {"found": "true"}]}
     absent = Found(Presence.ABSENT)
-    assert found_of(answer, 5) == [Found(Presence.THERE), absent, absent, absent, absent]
+    assert found_of(answer, 5, URL) == [Found(Presence.THERE), absent, absent, absent, absent]
 
 
 @pytest.mark.parametrize(
@@ -65,13 +66,13 @@ def test_found_is_found_and_no_index_is_empty() -> None:
     ],
 )
 def test_a_failed_item_says_nothing_of_its_document_and_the_others_are_told(item: Any) -> None:
-    there, unknown = found_of({"docs": [{"found": True}, item]}, 2)
+    there, unknown = found_of({"docs": [{"found": True}, item]}, 2, URL)
     assert there == Found(Presence.THERE)
     assert unknown.presence is Presence.UNKNOWN
 
 
 def test_why_nothing_can_be_told_is_said() -> None:
-    (found,) = found_of({"docs": [{"error": {"type": "t", "reason": "r"}}]}, 1)
+    (found,) = found_of({"docs": [{"error": {"type": "t", "reason": "r"}}]}, 1, URL)
     assert found == Found(Presence.UNKNOWN, "t", "r")
 
 
@@ -79,8 +80,9 @@ def test_why_nothing_can_be_told_is_said() -> None:
     "answer", [None, "", [], {}, {"docs": None}, {"docs": {}}, {"docs": []}, {"docs": [{"found": True}] * 3}]
 )
 def test_an_mget_answer_of_another_length_or_kind_is_no_answer(answer: Any) -> None:
-    with pytest.raises(OpenSearchUnavailable):
-        found_of(answer, 2)
+    with pytest.raises(OpenSearchUnavailable, match=f"OpenSearch at {URL}: an _mget of 2 ids") as caught:
+        found_of(answer, 2, URL)
+    assert "the address of another thing" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_an_mget_answer_of_another_length_or_kind_is_no_answer(answer: Any) -> N
 )
 def test_the_verdict_of_a_bulk_item(status: int, kind: str, verdict: Verdict) -> None:
     error = {"error": {"type": kind, "reason": "because"}} if kind else {}
-    (outcome,) = outcomes_of({"items": [{"create": {"status": status, **error}}]}, 1)
+    (outcome,) = outcomes_of({"items": [{"create": {"status": status, **error}}]}, 1, URL)
     assert outcome.verdict is verdict
     if verdict is not Verdict.STORED:
         assert outcome == Outcome(verdict, status, kind, "because" if kind else "")
@@ -114,26 +116,26 @@ def test_the_verdict_of_a_bulk_item(status: int, kind: str, verdict: Verdict) ->
     "item", [{}, None, "x", {"create": None}, {"create": {}}, {"create": {"status": "201"}}, {"create": []}]
 )
 def test_an_item_that_is_no_answer_is_for_later(item: Any) -> None:
-    outcomes = outcomes_of({"items": [{"create": {"status": 201}}, item]}, 2)
+    outcomes = outcomes_of({"items": [{"create": {"status": 201}}, item]}, 2, URL)
     assert [outcome.verdict for outcome in outcomes] == [Verdict.STORED, Verdict.LATER]
 
 
 def test_an_alias_without_a_write_index_says_nothing_against_the_document() -> None:
     reason = "no write index is defined for alias [a]. The write index may be explicitly disabled"
     error = {"type": "illegal_argument_exception", "reason": reason}
-    (outcome,) = outcomes_of({"items": [{"create": {"status": 400, "error": error}}]}, 1)
+    (outcome,) = outcomes_of({"items": [{"create": {"status": 400, "error": error}}]}, 1, URL)
     assert outcome == Outcome(Verdict.LATER, 400, "illegal_argument_exception", reason)
 
 
 def test_an_error_that_is_text_is_the_reason() -> None:
-    assert outcomes_of({"items": [{"create": {"status": 429, "error": "full"}}]}, 1)[0].reason == "full"
+    assert outcomes_of({"items": [{"create": {"status": 429, "error": "full"}}]}, 1, URL)[0].reason == "full"
 
 
 @given(JSON, st.integers(1, 3))
 def test_no_answer_is_odd_enough_for_anything_but_an_opensearch_error(answer: Any, count: int) -> None:
     for meaning in (found_of, outcomes_of):
         try:
-            assert len(meaning(answer, count)) == count
+            assert len(meaning(answer, count, URL)) == count
         except OpenSearchError:
             continue
 

@@ -152,6 +152,12 @@ def test_what_an_earlier_configuration_made_is_found(server: FakeDashboards) -> 
         "index-pattern eks-pod-logs-*",
     } <= left
     assert "dashboard Kubernetes events" not in left
+    without = SavedObjects(config_for(server.url, "logs: {level: false}\n"))
+    assert set(without.present()) - set(without.wanted) == {
+        "visualization Pod logs: by severity",
+        "visualization Pod logs: severities",
+        "visualization Pod logs: errors by workload",
+    }
 
 
 def test_an_index_that_is_renamed_changes_the_same_index_pattern(server: FakeDashboards) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -85,7 +86,9 @@ def test_a_message_names_what_the_search_brings(alert: Alert) -> None:
     brought = [name for key, value in pairs(alert.search) if key == "_source" and value for name in value["includes"]]
     for name in re.findall(r"_source\.([\w.@]+)", alert.text):
         assert any(name == one or name.startswith(f"{one}.") or one.startswith(f"{name}.") for one in brought), name
-    for name in brought:
+    made = [name for key, value in pairs(alert.search) if key == "script_fields" for name in value]
+    assert re.findall(r"\{\{#fields\.(\w+)\}\}", alert.text) == made
+    for name in [*brought, *made]:
         assert any(field.name == name or field.name.startswith(f"{name}.") for field in FIELDS[alert.indices[0]]), name
 
 
@@ -128,8 +131,8 @@ def test_a_message_names_the_cluster_and_what_to_look_at(alert: Alert) -> None:
 @every_alert
 def test_sections_of_a_message_are_closed(alert: Alert) -> None:
     open_ones: list[str] = []
-    for mark, name in re.findall(r"\{\{([#/])([\w.]+)\}\}", text(CONFIG, alert)):
-        if mark == "#":
+    for mark, name in re.findall(r"\{\{([#^/])([\w.]+)\}\}", text(CONFIG, alert)):
+        if mark in "#^":
             open_ones.append(name)
         else:
             assert open_ones.pop() == name
@@ -219,6 +222,28 @@ def test_what_is_turned_off_is_there_and_does_not_run(rest: str) -> None:
 )
 def test_there_is_no_monitor_for_documents_that_there_are_not(rest: str, gone: set[str]) -> None:
     assert monitors(pipeline()).keys() - monitors(pipeline(rest)).keys() == gone
+
+
+@every_alert
+def test_a_message_tells_of_a_failure_without_a_look_into_it(alert: Alert) -> None:
+    """The plugin's error is no map: a name that is looked up within its section is looked for in a Java object."""
+    told = text(CONFIG, alert)
+
+    sections = re.findall(r"\{\{#ctx\.error\}\}(.*?)\{\{/ctx\.error\}\}", told, re.DOTALL)
+    assert len(sections) == 2
+    assert not any("{{" in section for section in sections)
+    assert told.count("{{^ctx.error}}") == 1
+
+
+def test_a_family_of_one_index_is_asked_for_by_a_pattern_that_no_other_fits() -> None:
+    """A name without a `*` is an error as long as there is no index of it."""
+    config = pipeline("events: {rotate: never}\nlogs: {rotate: never}")
+    asked = {alert.key: alert.indices for alert in alerts(config)}
+
+    assert asked["gaps"] == ["e*ks-kubernetes-events"]
+    assert asked["silence"] == ["e*ks-kubernetes-events", "e*ks-pod-logs"]
+    assert fnmatchcase("eks-pod-logs", "e*ks-pod-logs")
+    assert not fnmatchcase("eks-pod-logs-of-somebody", "e*ks-pod-logs")
 
 
 def test_errors_are_told_by_container_where_the_workload_is_not_known() -> None:

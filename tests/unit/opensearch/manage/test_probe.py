@@ -131,5 +131,5 @@ def test_a_domain_that_hides_its_version_is_taken_at_the_files_word(managed: Man
 
 def test_a_proxys_error_page_is_no_server(managed: Managed) -> None:
     managed.server.script = [says(200, b"<html><body>Please log in</body></html>")]
-    with pytest.raises(OpenSearchUnavailable, match="is not JSON: <html><body>Please log in"):
+    with pytest.raises(OpenSearchUnavailable, match='is not JSON: an HTML page, "Please log in"'):
         ask(managed.server)

@@ -45,6 +45,17 @@ def test_every_object_is_right(file: Path) -> None:
     assert max(Counter((thing["type"], thing["attributes"]["title"]) for thing in objects).values()) == 1
 
 
+def test_without_severities_no_panel_shows_them() -> None:
+    """They would be empty for ever."""
+    every, less = (saved_objects(loads(f"{MINIMAL}logs: {{level: {level}}}\n")) for level in ("true", "false"))
+    gone = {thing["attributes"]["title"] for thing in every} - {thing["attributes"]["title"] for thing in less}
+
+    assert gone == {"Pod logs: by severity", "Pod logs: severities", "Pod logs: errors by workload"}
+    shown = [ndjson([thing]) for thing in less if thing["type"] != "index-pattern"]
+    assert not any('"level"' in text or '\\"level\\"' in text for text in shown)
+    assert faults(by_id(less)) == []
+
+
 def test_what_is_referred_to_comes_first() -> None:
     seen: set[tuple[str, str]] = set()
     for thing in saved_objects(loads(MINIMAL)):
