@@ -64,14 +64,16 @@ def replay(config_file: str, files: tuple[Path, ...], patience: int) -> None:
     """  # noqa: D301 - see above
     from sidecar.config import load  # noqa: PLC0415 - see sidecar.cli.main
     from sidecar.controlplane.replay import replay as read_again  # noqa: PLC0415
-    from sidecar.opensearch import Documents, connect  # noqa: PLC0415
+    from sidecar.controlplane.store import Store  # noqa: PLC0415
+    from sidecar.opensearch import connect  # noqa: PLC0415
     from sidecar.render.controlplane import settings  # noqa: PLC0415
 
     config = load(config_file)
+    told = settings(config)
     progress = Progress()
     try:
         found = read_again(
-            files, settings(config), Documents(connect(config)), progress=progress, patience=float(patience)
+            files, told, Store(connect(config), told.template), progress=progress, patience=float(patience)
         )
     finally:
         progress.clear()

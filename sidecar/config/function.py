@@ -25,6 +25,7 @@ class Settings:
         cluster: Name of the cluster, on every document.
         index: First part of the index's name.
         rotate: How often a new index begins: daily, monthly, never.
+        template: Name of the index template, without which nothing is written.
         components: What is taken of the known components.
         url: Where OpenSearch is; empty where the parameter `host` says it.
         verify: Whether its certificate is checked.
@@ -35,6 +36,7 @@ class Settings:
     cluster: str
     index: str
     rotate: str
+    template: str
     components: tuple[str, ...]
     url: str = ""
     verify: bool = True

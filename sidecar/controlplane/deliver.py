@@ -21,8 +21,8 @@ _NAMED = 3
 _LATER = Outcome(Verdict.LATER)
 
 
-class Store(Protocol):
-    """What it needs of OpenSearch; `sidecar.opensearch.Documents` is one."""
+class Creates(Protocol):
+    """What it needs of OpenSearch; `sidecar.controlplane.store.Store` is one."""
 
     def create(self, documents: Sequence[Document]) -> list[Outcome]: ...  # noqa: D102 - see Documents
 
@@ -62,7 +62,7 @@ class Delivery:
 
     def __init__(
         self,
-        store: Store,
+        store: Creates,
         *,
         cluster: str,
         left: Callable[[], float],

@@ -17,8 +17,8 @@ from sidecar.controlplane.deliver import Delivery, Result
 from sidecar.controlplane.documents import documents_of
 from sidecar.controlplane.link import Link
 from sidecar.controlplane.payload import batches_of
+from sidecar.controlplane.store import Store
 from sidecar.opensearch.client import Client
-from sidecar.opensearch.documents import Documents
 
 NAMESPACE = "FluentSidecar"
 """Of the function's own metrics in CloudWatch."""
@@ -49,7 +49,7 @@ class Function:
     def __init__(self, settings: Settings, *, secret: str = "", folder: Path = _FOLDER) -> None:
         self._settings = settings
         self._client = Client(access=Link(settings, secret=secret, folder=folder, seconds=_SECONDS))
-        self._documents = Documents(self._client)
+        self._store = Store(self._client, settings.template)
 
     def __call__(self, event: Any, context: Context) -> Result:
         """Deliver a batch.
@@ -62,7 +62,7 @@ class Function:
         ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000
         documents = list(documents_of(batches_of(event), self._settings, now=datetime.now(UTC)))
         delivery = Delivery(
-            self._documents,
+            self._store,
             cluster=self._settings.cluster,
             left=lambda: ends - time.monotonic(),
             attempt=_SECONDS + _SPARE,

@@ -39,6 +39,7 @@ MODULES = (
     "controlplane/line",
     "controlplane/link",
     "controlplane/payload",
+    "controlplane/store",
     "errors",
     "opensearch/__init__",
     "opensearch/access",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.config.function import Settings
-from sidecar.controlplane.deliver import Delivery, Result, Store
+from sidecar.controlplane.deliver import Creates, Delivery, Result
 from sidecar.controlplane.documents import documents_of
 from sidecar.controlplane.payload import Batch, gunzipped, messages, unpacked
 from sidecar.errors import PayloadError
@@ -45,7 +45,7 @@ class Replayed:
 def replay(
     files: Sequence[Path],
     settings: Settings,
-    store: Store,
+    store: Creates,
     *,
     progress: Progress,
     patience: float,

@@ -11,6 +11,7 @@ from typing import Any
 from sidecar.config.function import SECRET_VARIABLE, VARIABLE, Settings
 from sidecar.config.model import Config
 from sidecar.render.components import components
+from sidecar.render.templates import index_template_name
 
 Json = dict[str, Any]
 
@@ -37,6 +38,7 @@ def settings(config: Config) -> Settings:
         cluster=config.cluster,
         index=family.index,
         rotate=family.rotate,
+        template=template_name(config),
         components=components(config),
         url=server.url or "",
         verify=server.tls.verify,
@@ -49,6 +51,11 @@ def has_function(config: Config) -> bool:
     """Whether there is a function to deploy: it knows no client certificate."""
     family = config.control_plane
     return family.source == "cloudwatch" and bool(family.types) and config.opensearch.auth.mtls is None
+
+
+def template_name(config: Config) -> str:
+    """Name of the index template of the control plane's logs."""
+    return index_template_name(config.control_plane.index)
 
 
 def log_group(config: Config) -> str:
@@ -219,7 +226,8 @@ def _statements(config: Config) -> Iterator[Json]:
     if auth.sigv4 and auth.sigv4.role_arn:
         yield _allow("sts:AssumeRole", auth.sigv4.role_arn)
     elif auth.sigv4:
-        # One request is all that it makes.
+        # These two requests are all that it makes.
+        yield _allow("es:ESHttpGet", {"Fn::Sub": f"${{DomainArn}}/_index_template/{template_name(config)}"})
         yield _allow("es:ESHttpPost", {"Fn::Sub": "${DomainArn}/_bulk"})
     if _uses_key(config):
         yield {"Fn::If": ["HasKmsKey", _allow("kms:Decrypt", _ref("KmsKeyArn")), _NO_VALUE]}

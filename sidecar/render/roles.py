@@ -77,8 +77,8 @@ def _writer(config: Config, patterns: list[str]) -> Json:
 
 def _function(config: Config) -> Json:
     return {
-        "description": "fluent-sidecar: creates documents of the control plane's logs, and dead letters",
-        "cluster_permissions": ["indices:data/write/bulk"],
+        "description": "fluent-sidecar: creates documents of the control plane's logs, and reads their template",
+        "cluster_permissions": ["indices:data/write/bulk", "indices:admin/index_template/get"],
         "index_permissions": [
             {
                 "index_patterns": [index_pattern(config.control_plane), DEAD_LETTER],

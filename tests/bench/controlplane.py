@@ -14,11 +14,14 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+from sidecar.config import loads
 from sidecar.config.function import VARIABLE
 from sidecar.controlplane.package import HANDLER, package
 from sidecar.controlplane.payload import packed
+from sidecar.opensearch import connect
 from tests.support.bench.report import print_head, print_row, size
 from tests.support.controlplane import LINES, STREAMS, TIME, event_id, message, settings
+from tests.support.managing import put_in_place
 from tests.support.parts import Missing, Parts
 from tests.support.search import Answers
 from tests.support.sink import Sink
@@ -70,6 +73,7 @@ def run() -> None:
             try:
                 url, index = parts.opensearch.get(), unique_name("bench-plane")
                 with Answers(url, index):
+                    _put_templates(url, index)
                     _print(component, "OpenSearch", _lambda(folder, component, url, index))
             except Missing as missing:
                 print(f"NOT RUN: {missing.part} ({missing.why})")
@@ -85,9 +89,19 @@ def _invocations(component: str) -> list[dict[str, Any]]:
     return [packed(message(STREAMS[component], events[at : at + BATCH])) for at in range(0, COUNT, BATCH)]
 
 
+def _put_templates(url: str, index: str) -> None:
+    config = loads(
+        f"cluster: {index}\nopensearch: {{url: '{url}'}}\ncontrolPlane: {{index: {index}}}\n"
+        f"events: {{index: events-{index}}}\nlogs: {{index: logs-{index}}}\n"
+    )
+    client = connect(config)
+    put_in_place(client, config)
+    client.close()
+
+
 def _lambda(folder: Path, events: str, url: str, index: str) -> dict[str, float]:
     """What one process measured, which begins without bytecode, as in Lambda."""
-    told = settings(url=url, index=index)
+    told = settings(url=url, index=index, template=f"fluent-sidecar-{index}")
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", _LAMBDA, folder / "task", HANDLER, folder / events],
         env={VARIABLE: told.to_json()},

@@ -178,6 +178,7 @@ def test_the_manager_puts_things_in_place_and_can_neither_write_nor_rule(prepare
 def test_the_function_creates_documents_of_its_own_and_does_nothing_else(prepared: Scene) -> None:
     function, plane, events = prepared.function, prepared.config.control_plane.index, prepared.config.events.index
     name = unique_name("document")
+    assert function.request("GET", f"/_index_template/fluent-sidecar-{plane}")
     batch = [Document(index, name, b"{}") for index in (f"{plane}-{DAY}", f"{plane}-2026.11.23", DEAD_LETTER)]
     assert {outcome.verdict for outcome in Documents(function).create(batch)} == {Verdict.STORED}
     assert [outcome.status for outcome in Documents(function).create(batch)] == [409] * len(batch)
@@ -192,7 +193,7 @@ def test_the_function_creates_documents_of_its_own_and_does_nothing_else(prepare
             ("DELETE", f"/{plane}-{DAY}", None),
             ("PUT", f"/{plane}-{DAY}/_settings", {"index": {"refresh_interval": "1s"}}),
             ("PUT", "/somebody-elses/_doc/2", {"a": 1}),
-            ("GET", f"/_index_template/fluent-sidecar-{plane}", None),
+            ("PUT", f"/_index_template/fluent-sidecar-{plane}", {"index_patterns": ["x"]}),
             ("PUT", "/_cluster/settings", {"persistent": {"cluster.max_shards_per_node": 2000}}),
             ("GET", "/_plugins/_security/api/roles", None),
         ],

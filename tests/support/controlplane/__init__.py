@@ -23,6 +23,7 @@ STREAMS: Mapping[str, str] = {
     "cloud-controller-manager": "cloud-controller-manager-0123456789abcdef0123456789abcdef",
     "kube-scheduler": "kube-scheduler-0123456789abcdef0123456789abcdef",
 }
+TEMPLATE = "fluent-sidecar-eks-control-plane-logs"
 GROUP, OWNER = "/aws/eks/eks-workshop/cluster", "123456789012"
 TIME = 1_795_750_417_123
 """2026-11-27T03:33:37.123Z, in milliseconds."""
@@ -30,7 +31,8 @@ TIME = 1_795_750_417_123
 
 def settings(**changes: Any) -> Settings:
     """Settings that take all types."""
-    content = {"cluster": "eks-workshop", "index": "eks-control-plane-logs", "rotate": "daily"}
+    content = {"cluster": "eks-workshop", "index": "eks-control-plane-logs", "rotate": "daily",
+               "template": TEMPLATE}  # fmt: skip
     return Settings(**{**content, "components": tuple(STREAMS), **changes})
 
 

@@ -13,9 +13,9 @@ from sidecar.controlplane import handler
 from sidecar.controlplane.handler import Function
 from sidecar.errors import OpenSearchError, PayloadError, SecretError, SidecarError, UndeliveredError
 from sidecar.opensearch.credentials import Pace
-from tests.support.controlplane import LINES, Context, event_id, invocation, settings
+from tests.support.controlplane import LINES, TEMPLATE, Context, event_id, invocation, settings
 from tests.support.fakes.opensearch import FakeOpenSearch
-from tests.support.fakes.server import says
+from tests.support.fakes.server import Request, says
 from tests.support.fakes.tls import make_certificate
 from tests.support.markers import secret
 from tests.support.sigv4 import refusal
@@ -29,7 +29,12 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:opensearch-AbCdEf"
 @pytest.fixture
 def server() -> Iterator[FakeOpenSearch]:
     with FakeOpenSearch() as fake:
+        fake.templates[TEMPLATE] = {}
         yield fake
+
+
+def bulks(server: FakeOpenSearch) -> list[Request]:
+    return [request for request in server.requests if request.path == "/_bulk"]
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def test_one_connection_serves_many_invocations(server: FakeOpenSearch, function
         function(invocation("kube-scheduler", ["x"], start=number), Context())
     connections = function._client.access.connection()._pool.pools
     assert [pool.num_connections for pool in (connections[key] for key in connections.keys())] == [1]  # noqa: SIM118 - no dict
-    assert len(server.requests) == 5
+    assert len(bulks(server)) == 5
 
 
 def test_half_is_refused_and_kept_with_its_reason(
@@ -102,12 +107,24 @@ def test_a_server_that_refuses_us_raises_at_once(server: FakeOpenSearch, functio
         function(SCHEDULER, Context())
 
 
+def test_nothing_is_written_before_the_template_is_there(server: FakeOpenSearch, function: Function) -> None:
+    template = server.templates.pop(TEMPLATE)
+    with pytest.raises(UndeliveredError, match=f"the index template {TEMPLATE} is not there.*sidecar apply"):
+        function(SCHEDULER, Context(seconds=13))
+    assert not server.documents
+    server.templates[TEMPLATE] = template
+    assert function(SCHEDULER, Context()).stored == COUNT
+    asked = len(server.requests)
+    function(SCHEDULER, Context())
+    assert len(server.requests) == asked + 1, "it is looked for until it is seen"
+
+
 def test_a_large_batch_is_divided(server: FakeOpenSearch, function: Function) -> None:
     lines = [f"{number:06d} {'x' * 1000}" for number in range(6 * 1024)]
     result = function(invocation("kube-apiserver", lines), Context())
     assert result.stored == len(lines)
     assert len(server.documents) == len(lines)
-    assert len(server.requests) >= 2
+    assert len(bulks(server)) >= 2
     assert all(len(request.body) < 6 * 2**20 for request in server.requests)
 
 
@@ -155,7 +172,7 @@ def test_user_and_password_of_the_parameter_store(server: FakeOpenSearch, monkey
     found["password"] = secret("new")
     function(SCHEDULER, Context())
     function.close()
-    first, refused, third = (request.headers["authorization"] for request in server.requests)
+    first, refused, third = (request.headers["authorization"] for request in bulks(server))
     assert first == refused != third
 
 
@@ -165,7 +182,7 @@ def test_user_and_password_of_a_secret(server: FakeOpenSearch, monkeypatch: pyte
     function(SCHEDULER, Context())
     function.close()
     expected = base64.b64encode(f"writer:{secret('lambda')}".encode()).decode()
-    assert server.requests[0].headers["authorization"] == f"Basic {expected}"
+    assert bulks(server)[0].headers["authorization"] == f"Basic {expected}"
 
 
 def test_a_secret_that_nobody_named_is_asked_for() -> None:
@@ -180,14 +197,16 @@ def test_the_functions_own_role_signs(server: FakeOpenSearch, monkeypatch: pytes
     function = Function(settings(url=server.url, auth={"sigv4": {"region": "eu-west-1", "service": "es"}}))
     assert function(SCHEDULER, Context()).stored == COUNT
     function.close()
-    (request,) = server.requests
-    assert refusal(request.method, request.target, request.headers, request.sent, secret=key, token=token) == ""
+    for request in server.requests:
+        assert refusal(request.method, request.target, request.headers, request.sent, secret=key, token=token) == ""
+    assert len(bulks(server)) == 1
 
 
 def test_a_private_ca_is_in_the_package(tmp_path: Path) -> None:
     made = make_certificate(tmp_path)
     made.file.rename(tmp_path / "ca.pem")
     with FakeOpenSearch(tls=made.context) as server:
+        server.templates[TEMPLATE] = {}
         function = Function(settings(url=server.url, private_ca=True), folder=tmp_path)
         assert function(SCHEDULER, Context()).stored == COUNT
         function.close()

@@ -10,7 +10,7 @@ import pytest
 from sidecar.config.function import VARIABLE
 from sidecar.controlplane.package import HANDLER, MODULES, package
 from sidecar.errors import OpenSearchError
-from tests.support.controlplane import LINES, invocation, settings
+from tests.support.controlplane import LINES, TEMPLATE, invocation, settings
 from tests.support.fakes.opensearch import FakeOpenSearch
 
 MIB = 2**20
@@ -50,6 +50,7 @@ def test_it_needs_nothing_else_and_holds_nothing_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(package().content)) as archive:
         archive.extractall(tmp_path)
     with FakeOpenSearch() as server:
+        server.templates[TEMPLATE] = {}
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", LAMBDA, tmp_path, HANDLER],
             input=json.dumps(invocation("audit", LINES["audit"])),

@@ -12,7 +12,7 @@ from sidecar.cli.main import cli
 from sidecar.controlplane.replay import payloads_of, replay
 from sidecar.errors import OpenSearchUnavailable, PayloadError, UndeliveredError
 from sidecar.opensearch import Document, Outcome
-from tests.support.controlplane import LINES, STREAMS, events, invocation, message, settings
+from tests.support.controlplane import LINES, STREAMS, TEMPLATE, events, invocation, message, settings
 from tests.support.fakes.opensearch import FakeOpenSearch
 
 EVENT = invocation("kube-scheduler", LINES["kube-scheduler"])
@@ -39,6 +39,7 @@ FORMS: dict[str, bytes] = {
 @pytest.fixture
 def server() -> Iterator[FakeOpenSearch]:
     with FakeOpenSearch() as fake:
+        fake.templates[TEMPLATE] = {}
         yield fake
 
 

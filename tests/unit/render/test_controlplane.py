@@ -16,6 +16,7 @@ from sidecar.render import controlplane, render
 from sidecar.render.components import components
 from sidecar.render.controlplane import TEMPLATE, settings, template
 from sidecar.render.indices import index_pattern
+from sidecar.render.templates import index_templates
 
 Json = dict[str, Any]
 BASIC = "basic: {username: {env: A}, password: {env: B}}"
@@ -50,7 +51,14 @@ PARAMETER = "arn:${AWS::Partition}:ssm:eu-west-1:${AWS::AccountId}:parameter/eks
     [
         ("", "url: 'https://h', ", {}),
         (BASIC, "url: 'https://h', ", {"secretsmanager:GetSecretValue": {"Ref": "SecretArn"}}),
-        (SIGV4, "url: 'https://h', ", {"es:ESHttpPost": {"Fn::Sub": "${DomainArn}/_bulk"}}),
+        (
+            SIGV4,
+            "url: 'https://h', ",
+            {
+                "es:ESHttpPost": {"Fn::Sub": "${DomainArn}/_bulk"},
+                "es:ESHttpGet": {"Fn::Sub": "${DomainArn}/_index_template/fluent-sidecar-eks-control-plane-logs"},
+            },
+        ),
         (OTHER, "url: 'https://h', ", {"sts:AssumeRole": "arn:aws:iam::123456789012:role/x"}),
         (
             SSM,
@@ -91,6 +99,11 @@ def test_names_that_are_written_down_twice_are_the_same() -> None:
     assert controlplane.HANDLER == package.HANDLER
     assert controlplane.NAMESPACE == handler.NAMESPACE
     assert set(components(config())) == KNOWN
+
+
+def test_the_function_waits_for_the_template_that_is_put_in_place() -> None:
+    made = config(more="controlPlane: {index: own}\n")
+    assert settings(made).template in index_templates(made)
 
 
 @pytest.mark.parametrize("rotate", ["daily", "monthly", "never"])

@@ -48,7 +48,7 @@ def test_the_function_may_create_documents_of_its_own_and_nothing_else() -> None
     assert set(part["allowed_actions"]) == {
         "indices:data/write/bulk*", "indices:data/write/index", "indices:admin/create"
     }  # fmt: skip
-    assert role["cluster_permissions"] == ["indices:data/write/bulk"]
+    assert role["cluster_permissions"] == ["indices:data/write/bulk", "indices:admin/index_template/get"]
     assert function_name(config()) not in roles(config("controlPlane: {source: node}\n"))
 
 
