@@ -12,7 +12,12 @@ _MIB = 2**20
 
 @click.group("lambda", short_help="The Lambda function for control-plane logs.")
 def lambda_() -> None:
-    """The Lambda function that ships the control plane's logs from CloudWatch Logs to OpenSearch."""
+    """The Lambda function that ships the control plane's logs from CloudWatch Logs to OpenSearch.
+
+    \b
+    Example:
+      sidecar lambda package
+    """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
 
 
 @lambda_.command(short_help="Write the function's deployment package.")
@@ -31,7 +36,7 @@ def package(output: str, ca: Path | None) -> None:
     Examples:
       sidecar lambda package
       sidecar lambda package -o build/function.zip --ca private-ca.pem
-    """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
+    """  # noqa: D301 - see above
     from sidecar.controlplane.package import HANDLER  # noqa: PLC0415 - see sidecar.cli.main
     from sidecar.controlplane.package import package as make  # noqa: PLC0415
 
@@ -43,7 +48,12 @@ def package(output: str, ca: Path | None) -> None:
 
 @click.group(short_help="Control-plane logs of CloudWatch Logs.")
 def controlplane() -> None:
-    """Control-plane logs that come from CloudWatch Logs."""
+    """Control-plane logs that come from CloudWatch Logs.
+
+    \b
+    Example:
+      sidecar controlplane replay -c pipeline.yaml failed.json
+    """  # noqa: D301 - see above
 
 
 @controlplane.command(short_help="Read saved payloads again, as of the on-failure queue.")

@@ -28,7 +28,9 @@ from sidecar.errors import (
 from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
-COMMANDS = {"apply", "demo", "doctor", "init", "plan", "render-config", "run", "schema", "validate"}
+COMMANDS = {
+    "apply", "controlplane", "demo", "doctor", "init", "lambda", "plan", "render-config", "run", "schema", "validate",
+}  # fmt: skip
 SECRET = "hunter2"
 
 
