@@ -29,7 +29,7 @@ def lambda_() -> None:
 def package(output: str, ca: Path | None) -> None:
     """Write the function's deployment package: a zip of what it needs, for any architecture.
 
-    The same version gives the same bytes. What pipeline.yaml says is not in it, but in controlplane/template.yaml,
+    The same version gives the same bytes. What pipeline.yaml says is not in it, but in controlplane/template.json,
     which render-config writes.
 
     \b

@@ -55,7 +55,7 @@ class Settings:
         Raises:
             SidecarError: It isn't set, or was made by another version.
         """
-        hint = "deploy controlplane/template.yaml as this version of `sidecar render-config` writes it"
+        hint = "deploy controlplane/template.json as this version of `sidecar render-config` writes it"
         if not text:
             raise SidecarError(f"the variable {VARIABLE} is not set", hint=hint)
         try:

@@ -55,7 +55,7 @@ def render(config: Config) -> dict[str, str]:
     for name, role in roles(config).items():
         files[f"opensearch/roles/{name}.json"] = _json(role)
     if controlplane.has_function(config):
-        files[controlplane.TEMPLATE] = to_yaml(controlplane.template(config))
+        files[controlplane.TEMPLATE] = _json(controlplane.template(config))
     files[DASHBOARDS_FILE] = ndjson(saved_objects(config))
     return {**dict(sorted(files.items())), MANIFEST: _json(_manifest(config, files))}
 

@@ -15,7 +15,7 @@ from sidecar.render.templates import index_template_name
 
 Json = dict[str, Any]
 
-TEMPLATE = "controlplane/template.yaml"
+TEMPLATE = "controlplane/template.json"
 HANDLER = "sidecar.controlplane.handler.handler"
 NAMESPACE = "FluentSidecar"
 """Of the function's own metrics in CloudWatch."""

@@ -34,4 +34,4 @@ def test_the_template_is_right(auth: str) -> None:
 
 def test_a_wrong_template_is_found() -> None:
     text = render(loads("cluster: c\nopensearch: {url: 'https://h'}\n"))[TEMPLATE]
-    assert any("MemorySze" in one for one in complaints(text.replace("MemorySize: 512", "MemorySze: 512")))
+    assert any("MemorySze" in one for one in complaints(text.replace('"MemorySize"', '"MemorySze"')))

@@ -231,7 +231,7 @@ def test_render_config_names_the_files_that_it_could_print(tmp_path: Path) -> No
     result = sidecar_command("render-config", "--stdout", "fluentbit.yaml")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "There is no file 'fluentbit.yaml'; there are\n  controlplane/template.yaml\n" in result.stderr
+    assert "There is no file 'fluentbit.yaml'; there are\n  controlplane/template.json\n" in result.stderr
     assert "\n  fluent-bit.yaml\n" in result.stderr
 
 

@@ -5,7 +5,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-import yaml
 
 from sidecar.config import Config, loads
 from sidecar.config.function import SECRET_VARIABLE, VARIABLE, Settings
@@ -85,9 +84,7 @@ def test_the_role_may_do_what_the_function_does_and_no_more(auth: str, url: str,
 
 @pytest.mark.parametrize("auth", ["", BASIC, SSM, SIGV4, OTHER])
 def test_the_function_reads_what_it_is_told(auth: str) -> None:
-    made = yaml.safe_load(
-        render(config(auth, "controlPlane: {rotate: monthly, types: [audit, scheduler]}\n"))[TEMPLATE]
-    )
+    made = json.loads(render(config(auth, "controlPlane: {rotate: monthly, types: [audit, scheduler]}\n"))[TEMPLATE])
     found = Settings.from_json(made["Resources"]["Function"]["Properties"]["Environment"]["Variables"][VARIABLE])
     assert found.components == ("audit", "kube-scheduler")
     assert found.url == "https://search-x.eu-west-1.es.amazonaws.com"
