@@ -89,6 +89,6 @@ def replay(config_file: str, files: tuple[Path, ...], patience: int) -> None:
         progress.clear()
     result = found.result
     click.echo(
-        f"{found.payloads} payloads, {found.documents} lines: {result.stored} stored, {result.there} there already, "
+        f"payloads: {found.payloads}, lines: {found.documents}: {result.stored} stored, {result.there} there already, "
         f"{result.dead_lettered} refused and kept in the dead-letter index"
     )

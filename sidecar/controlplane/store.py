@@ -5,7 +5,7 @@ An index that began without it would take what its documents happen to look like
 
 from collections.abc import Sequence
 
-from sidecar.errors import OpenSearchUnavailable
+from sidecar.errors import OpenSearchError
 from sidecar.opensearch.client import Client, RefusedError
 from sidecar.opensearch.documents import Document, Documents, Outcome
 
@@ -29,8 +29,8 @@ class Store:
         """Create documents; an outcome for each, in order.
 
         Raises:
-            OpenSearchUnavailable: The template is not there yet, or nothing can be told of any of them.
-            OpenSearchError: It refuses us.
+            OpenSearchUnavailable: Nothing can be told of any of them.
+            OpenSearchError: The template is not there, or OpenSearch refuses us.
         """
         if not self._seen:
             self._look()
@@ -44,7 +44,7 @@ class Store:
         except RefusedError as error:
             if error.status != _NOT_FOUND:
                 raise
-            raise OpenSearchUnavailable(
+            raise OpenSearchError(
                 f"OpenSearch at {self._client.url}: the index template {self._template} is not there",
                 hint="`sidecar apply` puts it in place",
             ) from error

@@ -25,6 +25,8 @@ _MEMORY, _TIMEOUT = 512, 120
 _KEPT_DAYS = 30
 _QUEUE_SECONDS = 14 * 24 * 3600
 """The longest that SQS keeps anything."""
+_QUEUE_BYTES = 2**20
+"""The most that SQS takes, and as much as Lambda takes of a batch."""
 _EVENT_SECONDS = 6 * 3600
 """The longest that Lambda keeps a batch that can't be started."""
 _NAME = 40  # characters of 64, with an ending
@@ -196,6 +198,7 @@ def _function(config: Config) -> Json:
             "Properties": {
                 "QueueName": f"{name}-failed",
                 "MessageRetentionPeriod": _QUEUE_SECONDS,
+                "MaximumMessageSize": _QUEUE_BYTES,
                 "SqsManagedSseEnabled": True,
             },
         },

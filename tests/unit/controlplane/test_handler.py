@@ -109,8 +109,8 @@ def test_a_server_that_refuses_us_raises_at_once(server: FakeOpenSearch, functio
 
 def test_nothing_is_written_before_the_template_is_there(server: FakeOpenSearch, function: Function) -> None:
     template = server.templates.pop(TEMPLATE)
-    with pytest.raises(UndeliveredError, match=f"the index template {TEMPLATE} is not there.*sidecar apply"):
-        function(SCHEDULER, Context(seconds=13))
+    with pytest.raises(OpenSearchError, match=f"the index template {TEMPLATE} is not there.*sidecar apply"):
+        function(SCHEDULER, Context())
     assert not server.documents
     server.templates[TEMPLATE] = template
     assert function(SCHEDULER, Context()).stored == COUNT

@@ -95,8 +95,8 @@ def test_the_command_is_safe_to_repeat(run: Callable[..., Any], server: FakeOpen
         files[-1].write_bytes(FORMS[form])
     first, second = run(*files), run(*files)
     assert (first.exit_code, second.exit_code) == (0, 0), first.output
-    assert f"2 payloads, {2 * COUNT} lines: {COUNT} stored, {COUNT} there already, 0 refused" in first.output
-    assert f"2 payloads, {2 * COUNT} lines: 0 stored, {2 * COUNT} there already, 0 refused" in second.output
+    assert f"payloads: 2, lines: {2 * COUNT}: {COUNT} stored, {COUNT} there already, 0 refused" in first.output
+    assert f"payloads: 2, lines: {2 * COUNT}: 0 stored, {2 * COUNT} there already, 0 refused" in second.output
     assert len(server.documents) == COUNT
 
 
