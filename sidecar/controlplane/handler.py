@@ -23,9 +23,9 @@ from sidecar.opensearch.client import Client
 NAMESPACE = "FluentSidecar"
 """Of the function's own metrics in CloudWatch."""
 _SECONDS = 10.0
-"""Time-out of a request; an attempt begins only if it may take that long."""
-_SPARE = 2.0
-"""Seconds that an invocation needs beside its last attempt."""
+"""Time-out of a request: to connect, and again to be answered."""
+_ATTEMPT = 2 * _SECONDS + 2
+"""An attempt begins only if it may take that long."""
 _FOLDER = Path(__file__).resolve().parents[2]
 
 logging.getLogger("sidecar").setLevel(logging.INFO)
@@ -65,7 +65,7 @@ class Function:
             self._store,
             cluster=self._settings.cluster,
             left=lambda: ends - time.monotonic(),
-            attempt=_SECONDS + _SPARE,
+            attempt=_ATTEMPT,
             sleep=time.sleep,
         )
         try:

@@ -108,7 +108,7 @@ def many(count: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
             start += len(batch)
 
 
-def delivered(function: Function, event: dict[str, Any], seconds: float = 40) -> None:
+def delivered(function: Function, event: dict[str, Any], seconds: float = 60) -> None:
     """As Lambda does it: an invocation that raises is made again."""
     for _ in range(5):
         try:
@@ -132,7 +132,7 @@ def test_ten_thousand_lines_through_a_busy_a_slow_and_a_broken_server(scene: Sce
             if proxy.mode is Mode.CUT:
                 # What was done before the answer broke off is there; the rest is in the next invocation.
                 with pytest.raises(UndeliveredError):
-                    function(event, Context(seconds=13))
+                    function(event, Context(seconds=23))
                 proxy.mode = Mode.PASS
             delivered(function, event)
         function.close()
@@ -175,7 +175,7 @@ def test_a_server_that_is_down_is_told_and_the_next_invocation_delivers(scene: S
         function = Function(replace(scene.settings, url=proxy.url))
         proxy.refuse()
         with pytest.raises(UndeliveredError, match="can't be reached"):
-            function(event, Context(seconds=13))
+            function(event, Context(seconds=23))
         proxy.refuse(refusing=False)
         assert function(event, Context()).stored == len(LINES["kube-scheduler"])
         function.close()
