@@ -44,7 +44,7 @@ def scene(opensearch_url: str) -> Iterator[Scene]:
     name = unique_name("plane")
     config = loads(
         f"cluster: {name}\nopensearch: {{url: '{opensearch_url}', version: '2.19'}}\n"
-        f"events: {{index: {name}-events}}\nlogs: {{index: {name}-logs}}\ncontrolPlane: {{index: {name}-plane}}\n"
+        f"events: {{index: events-of-{name}}}\nlogs: {{index: logs-of-{name}}}\ncontrolPlane: {{index: {name}}}\n"
     )
     client = connect(config)
     put_in_place(client, config)

@@ -38,9 +38,9 @@ def test_static_pods_and_the_audit_log_are_the_control_planes_logs(
     address, name, port = urllib3.util.parse_url(opensearch_url), unique_name("node"), free_port()
     audit = tmp_path / "kubernetes" / "audit.log"
     more: dict[str, Any] = {
-        "logs": {"index": f"{name}-pods", "retain": KEPT},
-        "events": {"index": f"{name}-events"},
-        "controlPlane": {"index": f"{name}-plane", "source": "node", "auditLog": str(audit), "retain": KEPT},
+        "logs": {"index": f"logs-of-{name}", "retain": KEPT},
+        "events": {"index": f"events-of-{name}"},
+        "controlPlane": {"index": name, "source": "node", "auditLog": str(audit), "retain": KEPT},
     }
     pods = tmp_path / "pods"
     programs = _write_pods(pods)
@@ -49,7 +49,7 @@ def test_static_pods_and_the_audit_log_are_the_control_planes_logs(
     audit.write_text("".join(f"{line}\n" for line in first))
     wanted = programs + len(LINES["audit"])
 
-    with Answers(opensearch_url, f"{name}-plane") as plane, Answers(opensearch_url, f"{name}-pods") as others:
+    with Answers(opensearch_url, name) as plane, Answers(opensearch_url, f"logs-of-{name}") as others:
         pipeline = Rendered(tmp_path, pods, (address.host or "", address.port or 80), port, more)
         pipeline.apply(opensearch_url)
         pipeline.write_pods([])
