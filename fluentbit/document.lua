@@ -2,10 +2,10 @@
 
 local settings, with = ...
 
-local clock, counters, json, level, pods, redact =
-  with.clock, with.counters, with.json, with.level, with.pods, with.redact
+local clock, controlplane, counters, json, level, pods, redact =
+  with.clock, with.controlplane, with.counters, with.json, with.level, with.pods, with.redact
 
-local byte, sub = string.byte, string.sub
+local byte, match, sub = string.byte, string.match, string.sub
 
 local OPEN, CLOSE, Z = 123, 125, 90
 local STREAMS = { stdout = "o/", stderr = "e/" }
@@ -176,6 +176,17 @@ local function digest(text)
   return bit.tohex(hash)
 end
 
+-- The document of a line of the control plane.
+local function of_control_plane(meta, component, head, text)
+  local line = controlplane.line(text)
+  head["@id"], head["@message"] = head.id, text
+  head["@log_stream"], head.component = meta.kubernetes.pod_name, component
+  head.kubernetes = { host = meta.kubernetes.host }
+  head.level, head.message, head.source = line.level, line.message, line.source
+  head.data, head.authenticator = line.data, line.authenticator
+  return head
+end
+
 -- The document of a record; nil where it is left out, and counted.
 function document.make(file, stream, time, offset, text, cut)
   local meta = description(file)
@@ -214,6 +225,11 @@ function document.make(file, stream, time, offset, text, cut)
     text = redact(text)
   end
   text = readable(text)
+  if meta.component then
+    local id = file.place.id .. STREAMS[stream] .. time .. "/" .. offset
+    local head = { ["@timestamp"] = time, id = id, index = index, cluster = CLUSTER, truncated = cut }
+    return of_control_plane(meta, meta.component, head, text)
+  end
   local data, severity
   if JSON and byte(text, 1) == OPEN and byte(text, #text) == CLOSE then
     data = json.object(text)
@@ -264,6 +280,48 @@ function document.odd(file, offset, raw)
     truncated = cut,
     kubernetes = meta.kubernetes,
     workload = meta.workload,
+  }
+end
+
+-- The document of a line of the audit log. Its place in the file is no part of the id: the file may be rotated to any
+-- name. Nor is the event's own id all of it, which who asks may choose.
+function document.of_audit(record)
+  local raw = record.log
+  local event, cut = controlplane.audit(raw)
+  local time = event and event.stageTimestamp
+  local date = time and match(time, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*Z$") and sub(time, 1, 10)
+  local family = settings.families[controlplane.family]
+  local index
+  if date then
+    index = family.names[date]
+    if index == nil then
+      index = index_of(family, date)
+    end
+    if not index then
+      counters.add("old")
+      return nil
+    end
+  else
+    index = family.rotate == "never" and family.index or family.index .. "-undated"
+  end
+  if #raw > settings.max_line then
+    raw, cut = sub(raw, 1, settings.max_line), true
+  end
+  local known = event or {}
+  local id = string.format("audit/%s/%s/%s", known.auditID or "?", time or "?", digest(record.log))
+  local text = readable(REDACT and redact(raw) or raw)
+  return {
+    ["@timestamp"] = date and time or os.date("!%Y-%m-%dT%H:%M:%SZ"),
+    id = id,
+    index = index,
+    cluster = CLUSTER,
+    ["@id"] = id,
+    ["@message"] = text,
+    ["@log_stream"] = match(record.path, "[^/]*$"),
+    component = "audit",
+    truncated = cut or nil,
+    audit = event,
+    kubernetes = { host = pods.node() },
   }
 end
 

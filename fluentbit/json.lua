@@ -266,4 +266,9 @@ function json.severity(object)
     or object.severity_text
 end
 
+-- The text, or as much of it as fits `room` bytes.
+function json.cut(text, room)
+  return #text > room and cut(text, room) or text
+end
+
 return json

@@ -16,12 +16,15 @@ end
 local settings = module("settings")
 local clock = module("clock")
 local counters = module("counters", settings)
-local pods = module("pods", settings)
+local json, level = module("json"), module("level")
+local controlplane = module("controlplane", settings, json, level)
+local pods = module("pods", settings, controlplane)
 local document = module("document", settings, {
   clock = clock,
+  controlplane = controlplane,
   counters = counters,
-  json = module("json"),
-  level = module("level"),
+  json = json,
+  level = level,
   pods = pods,
   redact = module("redact", settings, counters),
 })
@@ -54,6 +57,8 @@ local function record_of(tag, timestamp, record)
     return tick()
   elseif tag == SYSTEMD then
     return document.of_unit(timestamp, record)
+  elseif controlplane.is_audit(record.path) then
+    return document.of_audit(record)
   end
   return join.line(record)
 end

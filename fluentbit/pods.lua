@@ -2,7 +2,7 @@
 --
 -- It is read again when it has changed, looked at once a second, and when a line comes of a pod that isn't in it.
 
-local settings = ...
+local settings, controlplane = ...
 
 local pods = {}
 
@@ -85,8 +85,11 @@ local function has_any(labels, unwanted)
   return false
 end
 
--- The first route that claims the pod; settings.families[1] is what the others get.
-local function family(namespace, labels)
+-- The control plane's, or the first route that claims the pod; settings.families[1] is what the others get.
+local function family(namespace, labels, component)
+  if component then
+    return settings.families[controlplane.family]
+  end
   for _, route in ipairs(settings.routes) do
     if namespace:find(route.namespace) and has_all(labels, route.labels) then
       return settings.families[route.family]
@@ -99,6 +102,7 @@ end
 local function describe(place)
   local known = rows[place.uid]
   local labels = known and known.labels
+  local component = controlplane.component(place)
   local excluded = known
     and (
       known.excluded["*"]
@@ -112,7 +116,8 @@ local function describe(place)
     known = known ~= nil or not settings.enrich,
     excluded = excluded,
     rules = known and known.multiline,
-    family = family(place.namespace, labels),
+    family = family(place.namespace, labels, component),
+    component = component,
     workload = known and known.workload,
     kubernetes = {
       namespace_name = place.namespace,
@@ -137,6 +142,11 @@ end
 -- Whether a description is still the newest one can be; an unknown pod is looked up at most once a second.
 function pods.is_current(meta)
   return meta.version == versions and (meta.known or read_at == now)
+end
+
+-- The node's name, where the table says it.
+function pods.node()
+  return node
 end
 
 function pods.tick(ticks)

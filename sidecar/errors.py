@@ -12,6 +12,8 @@
     │   ├── ResourceMissing         404: there is no such object
     │   └── ResourceConflict        409: somebody else has changed or made the object meanwhile
     ├── AwsError                    the link to AWS: unreachable, refused, or no credentials
+    ├── PayloadError                what CloudWatch Logs handed over can't be read
+    ├── UndeliveredError            OpenSearch did not take all control-plane logs of a delivery in time
     ├── JournalError                the journal's folder can't be written or read
     └── DemoError                   a part of the demonstration can't be had or started
 
@@ -131,6 +133,16 @@ class ResourceConflict(KubernetesError):  # noqa: N818 - it is a state, and read
 
 class AwsError(SidecarError):
     """AWS can't be asked, or refused."""
+
+
+class PayloadError(SidecarError):
+    """What CloudWatch Logs handed over, or a file of it, can't be read; `exit_code` 2."""
+
+    exit_code = 2
+
+
+class UndeliveredError(SidecarError):
+    """Some control-plane logs of a delivery are not in OpenSearch yet: what handed them over must do so again."""
 
 
 class JournalError(SidecarError):

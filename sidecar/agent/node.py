@@ -21,7 +21,7 @@ from sidecar.agent.output import cannot_write, switch_link, write_file, write_tr
 from sidecar.agent.reloads import Reloads
 from sidecar.agent.verdict import Verdict
 from sidecar.config import Config
-from sidecar.config.opensearch import port_of
+from sidecar.config.address import port_of
 from sidecar.errors import RenderError, SidecarError
 from sidecar.events.segment import make_folder
 from sidecar.opensearch.credentials import Login

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sidecar.aws.session import client, open_session, translated
-from sidecar.config.secret import one_line
+from sidecar.config.oneline import one_line
 from sidecar.errors import SecretError
 
 

@@ -10,6 +10,7 @@ from typing import IO, Any, Literal
 import click
 
 from sidecar import __version__
+from sidecar.cli.controlplane import controlplane, lambda_
 from sidecar.cli.demo import demo
 from sidecar.cli.doctor import doctor
 from sidecar.cli.manage import apply, config_option, plan
@@ -94,7 +95,7 @@ def init(output: str, *, force: bool) -> None:
 def validate(config_file: str, output: Literal["text", "json"]) -> None:
     """Check pipeline.yaml: every problem at once, with its line; exit code 2 if there is one.
 
-    A key that is right, and that only later versions act on, is noted. Secrets are not read, and no server is asked.
+    A key that is right and has no effect is noted. Secrets are not read, and no server is asked.
 
     \b
     Examples:
@@ -245,5 +246,5 @@ def run(
     Supervisor(config_file, first, api, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-for command in (plan, apply, doctor, demo):
+for command in (plan, apply, doctor, lambda_, controlplane, demo):
     cli.add_command(command)

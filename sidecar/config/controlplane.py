@@ -1,4 +1,4 @@
-"""The `controlPlane` section: logs of the EKS control plane, which come from CloudWatch Logs."""
+"""The `controlPlane` section: logs of the control plane, from CloudWatch Logs or from its own nodes."""
 
 import re
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from sidecar.config.family import Family, Rotation
-from sidecar.config.names import IndexName
+from sidecar.config.names import AbsolutePath, IndexName
 from sidecar.config.section import Many
 from sidecar.config.show import quoted
 from sidecar.config.units import Duration, Given
@@ -22,7 +22,7 @@ def _log_group(value: str) -> str:
 
 
 class ControlPlane(Family):
-    """Logs of the EKS control plane."""
+    """Logs of the control plane."""
 
     index: IndexName = "eks-control-plane-logs"
     """Index, or first part of its name where `rotate` adds a date."""
@@ -30,7 +30,14 @@ class ControlPlane(Family):
     """How often a new index begins, by the record's own time (UTC). Old indices go as a whole, which is cheap."""
     retain: Annotated[Duration | None, Given] = None
     """How long documents are kept after the end of their index's day or month; 30d where nothing is said."""
+    source: Literal["cloudwatch", "node"] = "cloudwatch"
+    """Where they are. `cloudwatch`: EKS writes them to CloudWatch Logs, and a Lambda function, whose template is
+    rendered, ships them. `node`: the control plane runs as static pods, and Fluent Bit on their node ships them here
+    instead of to the indices of pod logs."""
     types: Many[LogType] = LOG_TYPES
     """Which of the control plane's logs are taken: api, audit, authenticator, controllerManager, scheduler."""
     log_group: Annotated[str | None, Given, AfterValidator(_log_group)] = None
     """Log group in CloudWatch Logs; that of EKS, `/aws/eks/CLUSTER/cluster`, where nothing is said."""
+    audit_log: Annotated[AbsolutePath | None, Given] = None
+    """With `source: node`: file that the API server writes its audit log to, as its `--audit-log-path` says. Fluent Bit
+    must see it under this path. Without it no audit log is read."""

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from sidecar.config.opensearch import BasicAuth, Tls, checked_url
+from sidecar.config.address import checked_url
+from sidecar.config.opensearch import BasicAuth, Tls
 from sidecar.config.section import Section, section
 from sidecar.config.show import quoted
 from sidecar.config.units import Given

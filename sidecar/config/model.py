@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from pydantic import BaseModel, model_validator
-from pydantic.alias_generators import to_camel
 
 from sidecar.config.alerts import Alerts
 from sidecar.config.controlplane import ControlPlane
@@ -16,8 +15,9 @@ from sidecar.config.dashboards import Dashboards
 from sidecar.config.events import Events, EventSelection
 from sidecar.config.families import Placed, meetings
 from sidecar.config.family import Family
+from sidecar.config.fixed import DEAD_LETTER
 from sidecar.config.logs import Logs, LogSelection, MultilineRule, RedactRule
-from sidecar.config.names import DEAD_LETTER, ClusterName, version_tuple
+from sidecar.config.names import ClusterName, version_tuple
 from sidecar.config.node import OLDEST_FLUENT_BIT, Agent, Buffer, FluentBit, Paths
 from sidecar.config.opensearch import OLDEST_OPENSEARCH, OpenSearch, Tls
 from sidecar.config.route import Route
@@ -46,11 +46,11 @@ __all__ = [
 ]
 
 
-UNUSED = "this version makes nothing of it"
+UNUSED = "it has no effect, by what else the file says"
 """What is said of a key that `Config.unused` names."""
 _LINES_IN_REQUEST = 4
-_UNUSED: dict[str, tuple[str, ...]] = {"control_plane": ("types", "logGroup")}
-"""Sections that later versions act on, and which of their keys; none is all."""
+_OF_OTHER_SOURCE = {"cloudwatch": "auditLog", "node": "logGroup"}
+"""Of `controlPlane`: the key that has no effect with a source."""
 
 
 class Config(Section):
@@ -65,7 +65,7 @@ class Config(Section):
     logs: Logs = section(Logs)
     """Pod logs."""
     control_plane: ControlPlane = section(ControlPlane)
-    """Logs of the EKS control plane."""
+    """Logs of the control plane."""
     dashboards: Dashboards = section(Dashboards)
     """OpenSearch Dashboards."""
     alerts: Alerts = section(Alerts)
@@ -81,7 +81,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        refuse([*self._port_problems(), *self._index_problems(), *self._size_problems()])
+        refuse([*self._port_problems(), *self._index_problems(), *self._size_problems(), *self._function_problems()])
         return self
 
     def _port_problems(self) -> Found:
@@ -111,15 +111,22 @@ class Config(Section):
         )
         return [(path, text)]
 
+    def _function_problems(self) -> Found:
+        if self.control_plane.source == "node" and not self.logs.enabled:
+            text = "controlPlane.source: node needs logs.enabled: the control plane's logs are read with the pods'"
+            return [(("controlPlane", "source"), text)]
+        # Said, not by default: somebody whose cluster isn't EKS needs no function.
+        if "source" not in self.control_plane.model_fields_set or self.control_plane.source != "cloudwatch":
+            return []
+        if self.opensearch.auth.mtls is None:
+            return []
+        text = "the Lambda function has no client certificate; with opensearch.auth.mtls it must be node"
+        return [(("controlPlane", "source"), f"controlPlane.source: {text}")]
+
     def unused(self) -> tuple[str, ...]:
-        """Keys of the file that this version makes nothing of, such as `alerts.channel.slack.url`."""
-        found: list[str] = []
-        for key, names in _UNUSED.items():
-            part: Section = getattr(self, key)
-            alias = to_camel(key)
-            if key in self.model_fields_set:
-                found += [f"{alias}.{name}" for name in given(part) if not names or name in names]
-        return tuple(found)
+        """Keys of the file that have no effect by what else it says, such as `controlPlane.logGroup`."""
+        without_effect = _OF_OTHER_SOURCE[self.control_plane.source]
+        return tuple(f"controlPlane.{key}" for key in given(self.control_plane) if key == without_effect)
 
 
 def given(part: Section) -> Iterator[str]:

@@ -3,15 +3,12 @@
 import posixpath
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from sidecar.config.fixed import DEAD_LETTER
 from sidecar.config.show import quoted
-
-DEAD_LETTER = "fluent-sidecar-dead-letter"
-"""Index of the documents that OpenSearch refused; no other index's pattern matches it."""
 
 _INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 _MAX_INDEX_NAME = 240  # OpenSearch allows 255 bytes; a date is appended
@@ -37,15 +34,6 @@ def checked_version(value: str, oldest: tuple[int, ...], product: str) -> str:
     if version_tuple(value) < oldest:
         raise ValueError(f"{product} {value} is too old; the oldest that works is {'.'.join(map(str, oldest))}")
     return value
-
-
-def is_ip_address(text: str) -> bool:
-    """Whether it is an IPv4 or IPv6 address."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _index_name(value: str) -> str:

@@ -4,8 +4,9 @@ from typing import Self
 
 from pydantic import field_validator, model_validator
 
+from sidecar.config.address import is_ip_address
 from sidecar.config.extra import Extra
-from sidecar.config.names import AbsolutePath, Port, checked_version, is_ip_address
+from sidecar.config.names import AbsolutePath, Port, checked_version
 from sidecar.config.section import Found, Section, refuse, section
 from sidecar.config.show import quoted
 from sidecar.config.units import Size, format_size, parse_size

@@ -7,11 +7,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from sidecar.config.oneline import MAX_BYTES, one_line
 from sidecar.config.units import Given
 from sidecar.errors import SecretError
 
-_MAX_BYTES = 64 * 1024
-_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -63,30 +62,9 @@ def resolve(reference: SecretRef, *, name: str) -> str:
     assert reference.file is not None
     try:
         with Path(reference.file).open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
+            raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise SecretError(
             f"{name}: {reference.file} can't be read: {error.strerror}", hint="check path, owner and mode"
         ) from error
     return one_line(raw.removesuffix(b"\n").removesuffix(b"\r"), f"{name}: {reference.file}")
-
-
-def one_line(raw: bytes, where: str) -> str:
-    """A secret as text.
-
-    Raises:
-        SecretError: It is empty, too long, or not one line of text; `where` says which.
-    """
-    if not raw:
-        raise SecretError(f"{where} is empty")
-    if len(raw) > _MAX_BYTES:
-        raise SecretError(f"{where} is larger than {_MAX_BYTES // 1024} KiB")
-    try:
-        value = raw.decode()
-    except UnicodeDecodeError:
-        raise SecretError(f"{where} is not UTF-8 text") from None
-    if any(character in value for character in "\n\r\0"):
-        raise SecretError(f"{where} holds more than one line of text")
-    if value.startswith(_BYTE_ORDER_MARK):
-        raise SecretError(f"{where} begins with a byte order mark", hint="an editor put it there: save it without one")
-    return value

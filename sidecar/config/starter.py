@@ -36,6 +36,7 @@ _SAMPLES = {
     "logs.limit": "64MiB",
     "controlPlane.retain": "30d",
     "controlPlane.logGroup": "/aws/eks/my-cluster/cluster",
+    "controlPlane.auditLog": "/var/log/kubernetes/audit.log",
     "dashboards.url": "https://localhost:5601",
     "dashboards.auth.basic.username": "{env: DASHBOARDS_USER}",
     "dashboards.auth.basic.password": "{file: /run/secrets/dashboards/password}",

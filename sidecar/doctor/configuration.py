@@ -33,7 +33,7 @@ def _file(config: Config, file: str) -> Finding:
     more = f" and {len(patterns) - _SHOWN} more" if len(patterns) > _SHOWN else ""
     text = f"cluster {config.cluster}; indices {', '.join(patterns[:_SHOWN])}{more}"
     if unused := config.unused():
-        return warn(file, text, f"this version makes nothing of: {', '.join(unused)}")
+        return warn(file, text, f"has no effect, by what else the file says: {', '.join(unused)}")
     return ok(file, text)
 
 

@@ -14,12 +14,12 @@ from typing import Protocol
 from sidecar.config import Config
 from sidecar.errors import JournalError, OpenSearchError
 from sidecar.events.aside import Aside, Held, unusable
-from sidecar.events.deadletter import dead_letter
 from sidecar.events.journal import Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.events.reader import Place, Reader
 from sidecar.kube.backoff import Backoff
 from sidecar.opensearch import Document, Outcome, Verdict
+from sidecar.opensearch.deadletter import dead_letter
 from sidecar.opensearch.documents import Found, Presence
 from sidecar.render.indices import DEAD_LETTER
 

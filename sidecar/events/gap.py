@@ -5,9 +5,9 @@ import math
 from datetime import UTC, datetime
 
 from sidecar.config import Config
-from sidecar.events.encode import encode
 from sidecar.events.following import Gap
 from sidecar.events.record import Record
+from sidecar.opensearch.encode import encode
 from sidecar.render import fields
 from sidecar.render.indices import event_index
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from sidecar.config import Config
-from sidecar.events.encode import encode
-from sidecar.events.fit import MISFIT, Fitter
+from sidecar.opensearch.encode import encode
+from sidecar.opensearch.fit import MISFIT, Fitter
 from sidecar.render import fields
 from sidecar.render.indices import event_index
 from sidecar.render.templates import event_properties

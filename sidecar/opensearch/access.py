@@ -4,12 +4,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sidecar.aws import Signer
-from sidecar.config.opensearch import Auth, OpenSearch
 from sidecar.opensearch.connection import Connection, Options
 from sidecar.opensearch.credentials import Login, credentials_of
 from sidecar.opensearch.trust import TrustFiles
+
+if TYPE_CHECKING:
+    # A Lambda function has no pydantic, which this would load.
+    from sidecar.config.opensearch import Auth, OpenSearch
 
 _KINDS = ("basic", "mtls", "sigv4", "ssm")
 
@@ -31,8 +35,8 @@ class Access:
 
     def __init__(
         self,
-        settings: OpenSearch,
-        auth: Auth | None = None,
+        settings: "OpenSearch",
+        auth: "Auth | None" = None,
         *,
         seconds: float,
         options: Options | None = None,

@@ -1,17 +1,19 @@
 """A connection to OpenSearch that answers with JSON, or with an error that says what to do."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
-
-from sidecar.config import Config
-from sidecar.config.opensearch import Auth
 from sidecar.errors import AwsError, OpenSearchUnavailable, SecretError
+from sidecar.opensearch import codec
 from sidecar.opensearch.access import Access
 from sidecar.opensearch.connection import Answer, Connection, Options
 from sidecar.opensearch.credentials import Login
 from sidecar.opensearch.refusal import RefusedError, decode, refusal, refused, text_of
+
+if TYPE_CHECKING:
+    # A Lambda function has no pydantic, which this would load.
+    from sidecar.config import Config
+    from sidecar.config.opensearch import Auth
 
 __all__ = ["Client", "RefusedError", "connect", "decode", "refused"]
 
@@ -21,7 +23,7 @@ _LINES = ("/_bulk", "/_msearch")
 """What takes JSON line by line."""
 
 
-def connect(config: Config, auth: Auth | None = None) -> "Client":
+def connect(config: "Config", auth: "Auth | None" = None) -> "Client":
     """A client for the `opensearch` section; nothing is sent yet.
 
     Args:
@@ -188,4 +190,4 @@ class _Fixed:
 def _encoded(body: Any) -> bytes | None:
     if body is None or isinstance(body, bytes):
         return body
-    return body.encode("utf-8", "surrogatepass") if isinstance(body, str) else orjson.dumps(body)
+    return body.encode("utf-8", "surrogatepass") if isinstance(body, str) else codec.dumps(body)

@@ -6,12 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sidecar.aws import Parameters
-from sidecar.config import resolve
-from sidecar.config.opensearch import SERVERLESS, Auth, BasicAuth, OpenSearch, SsmAuth, checked_url, is_serverless
+from sidecar.config.address import SERVERLESS, checked_url, is_serverless
 from sidecar.errors import SecretError, SidecarError
+
+if TYPE_CHECKING:
+    # A Lambda function has no pydantic, which this would load.
+    from sidecar.config.opensearch import Auth, BasicAuth, OpenSearch, SsmAuth
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +128,7 @@ class Credentials:
         self._next = self._clock() + seconds * spread
 
 
-def credentials_of(settings: OpenSearch, auth: Auth, clock: Callable[[], float] = time.monotonic) -> Credentials:
+def credentials_of(settings: "OpenSearch", auth: "Auth", clock: Callable[[], float] = time.monotonic) -> Credentials:
     """The credentials that a section says; nothing is read yet.
 
     Raises:
@@ -143,17 +147,19 @@ def credentials_of(settings: OpenSearch, auth: Auth, clock: Callable[[], float] 
     return Credentials(read, FILES if settings.url else SSM, clock)
 
 
-def _address(settings: OpenSearch) -> Callable[[], str]:
+def _address(settings: "OpenSearch") -> Callable[[], str]:
     """Where OpenSearch is; asks AWS where the file doesn't say it."""
     url, ssm = settings.url, settings.auth.ssm
     if url is not None:
         return lambda: url
     assert ssm, "pipeline.yaml without a url is refused otherwise"
     parameters = Parameters(ssm.path, ("host",), region=ssm.region)
-    return lambda: _url(parameters.read()["host"], f"{ssm.path}/host")
+    return lambda: url_of(parameters.read()["host"], f"{ssm.path}/host")
 
 
-def _basic(basic: BasicAuth, address: Callable[[], str]) -> Callable[[], Login]:
+def _basic(basic: "BasicAuth", address: Callable[[], str]) -> Callable[[], Login]:
+    from sidecar.config import resolve  # noqa: PLC0415 - see above
+
     def read() -> Login:
         user = resolve(basic.username, name="opensearch.auth.basic.username")
         password = resolve(basic.password, name="opensearch.auth.basic.password")
@@ -162,7 +168,7 @@ def _basic(basic: BasicAuth, address: Callable[[], str]) -> Callable[[], Login]:
     return read
 
 
-def _ssm(settings: OpenSearch, ssm: SsmAuth) -> Callable[[], Login]:
+def _ssm(settings: "OpenSearch", ssm: "SsmAuth") -> Callable[[], Login]:
     """In one call where the host is beside user and password."""
     address = None if settings.url is None and ssm == settings.auth.ssm else _address(settings)
     names = ("user", "password") if address else ("user", "password", "host")
@@ -170,13 +176,13 @@ def _ssm(settings: OpenSearch, ssm: SsmAuth) -> Callable[[], Login]:
 
     def read() -> Login:
         found = parameters.read()
-        url = address() if address else _url(found["host"], f"{ssm.path}/host")
+        url = address() if address else url_of(found["host"], f"{ssm.path}/host")
         return Login(url, (found["user"], found["password"]))
 
     return read
 
 
-def _url(host: str, parameter: str) -> str:
+def url_of(host: str, parameter: str) -> str:
     """The address that the parameter of a host means: its name, with a port where it needs one.
 
     Raises:

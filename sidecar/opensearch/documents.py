@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-import orjson
-
 from sidecar.errors import OpenSearchUnavailable
+from sidecar.opensearch import codec
 from sidecar.opensearch.client import Client, RefusedError
 
 MAX_REQUEST_BYTES = 5 * 1024 * 1024
@@ -103,7 +102,7 @@ class Documents:
         """
         if not keys:
             return []
-        body = orjson.dumps({"docs": [{"_index": index, "_id": key, "_source": False} for index, key in keys]})
+        body = codec.dumps({"docs": [{"_index": index, "_id": key, "_source": False} for index, key in keys]})
         answer = self._client.request("POST", "/_mget", body, params={"filter_path": _FOUND})
         return found_of(answer, len(keys), self._client.url)
 
@@ -136,7 +135,7 @@ def bulk_body(documents: Sequence[Document]) -> bytes:
     """The body of a bulk request that creates `documents`."""
     parts = bytearray()
     for document in documents:
-        parts += orjson.dumps({"create": {"_index": document.index, "_id": document.id}})
+        parts += codec.dumps({"create": {"_index": document.index, "_id": document.id}})
         parts += b"\n" + document.source.rstrip(b"\n") + b"\n"
     return bytes(parts)
 

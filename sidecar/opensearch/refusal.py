@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
+from sidecar.opensearch import codec
 from sidecar.opensearch.connection import Answer
 from sidecar.opensearch.unreachable import short
 
@@ -141,8 +140,8 @@ def decode(body: bytes) -> Any:
         ValueError: It isn't JSON.
     """
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return codec.loads(body)
+    except ValueError:
         try:
             return json.loads(body.decode("utf-8", "surrogatepass"))
         except RecursionError:

@@ -9,11 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import urllib3
 
-from sidecar.config.opensearch import MtlsAuth, Tls
 from sidecar.errors import OpenSearchError
+
+if TYPE_CHECKING:
+    # A Lambda function has no pydantic, which this would load.
+    from sidecar.config.opensearch import MtlsAuth
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,18 @@ _WRONG = {
     "KEY_VALUES_MISMATCH": "the key is another certificate's",
 }
 """OpenSSL's names of what is wrong in a file."""
+
+
+class TlsSettings(Protocol):
+    """Whom we trust; the section `opensearch.tls` is one."""
+
+    @property
+    def verify(self) -> bool:
+        """Whether certificate and name are checked."""
+
+    @property
+    def ca(self) -> str | None:
+        """File with the CA's certificates; the system's where there is none."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,7 @@ class TrustFiles:
         OpenSearchError: A file can't be used.
     """
 
-    def __init__(self, tls: Tls, mtls: MtlsAuth | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tls: TlsSettings, mtls: "MtlsAuth | None", clock: Callable[[], float] = time.monotonic) -> None:
         self._tls, self._mtls, self._clock = tls, mtls, clock
         self._lock = threading.Lock()
         self._said = ""
@@ -110,7 +126,7 @@ def _digest(file: str) -> bytes:
         return b""  # it is told by who loads it
 
 
-def context_of(tls: Tls, mtls: MtlsAuth | None) -> ssl.SSLContext:
+def context_of(tls: TlsSettings, mtls: "MtlsAuth | None") -> ssl.SSLContext:
     """What TLS is spoken with, from the files as they are now.
 
     Raises:
@@ -140,7 +156,7 @@ def context_of(tls: Tls, mtls: MtlsAuth | None) -> ssl.SSLContext:
     return context
 
 
-def _which(mtls: MtlsAuth) -> str:
+def _which(mtls: "MtlsAuth") -> str:
     """The file that can't be read, which no error tells; else both."""
     files = (mtls.cert, mtls.key)
     return " and ".join([file for file in files if not os.access(file, os.R_OK)] or files)

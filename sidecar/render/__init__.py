@@ -8,6 +8,7 @@ import yaml
 
 from sidecar import __version__
 from sidecar.config.model import Config
+from sidecar.render import controlplane
 from sidecar.render.alerts import channels, monitors
 from sidecar.render.dashboards import DASHBOARDS_FILE, ndjson, saved_objects
 from sidecar.render.filtering import settings
@@ -53,6 +54,8 @@ def render(config: Config) -> dict[str, str]:
         files[f"opensearch/channels/{name.replace('_', '-')}.json"] = _json(channel)
     for name, role in roles(config).items():
         files[f"opensearch/roles/{name}.json"] = _json(role)
+    if controlplane.has_function(config):
+        files[controlplane.TEMPLATE] = _json(controlplane.template(config))
     files[DASHBOARDS_FILE] = ndjson(saved_objects(config))
     return {**dict(sorted(files.items())), MANIFEST: _json(_manifest(config, files))}
 

@@ -7,21 +7,23 @@ kubernetes filter names them, control-plane logs as the function does that AWS o
 from dataclasses import dataclass
 from enum import Enum
 
-TIMESTAMP = "@timestamp"
+from sidecar.config import fixed
+
+TIMESTAMP = fixed.TIMESTAMP
 """When it happened."""
 OBSERVED = "observedTimestamp"
 """When Fluent Bit handed it on."""
-ID = "id"
+ID = fixed.ID
 """What the document is, from its place in the source; also its `_id`."""
 INDEX = "index"
 """The index that the document belongs to, so that it meets it on every way."""
-CLUSTER = "cluster"
+CLUSTER = fixed.CLUSTER
 """The cluster's name."""
 LOG = "log"
 """The text of a log record."""
-DATA = "data"
+DATA = fixed.DATA
 """The fields of a log record that is a JSON object."""
-LEVEL = "level"
+LEVEL = fixed.LEVEL
 """The severity of a log record."""
 
 GAP = "EventGap"
@@ -171,27 +173,60 @@ CONTROL_PLANE_FIELDS = (
     _CLUSTER,
     Field("@id", Kind.KEYWORD, "CloudWatch's id of the line; also `_id`", "log.record.uid", "event.id"),
     Field("@message", Kind.TEXT, "the line as it was written", "Body", "message"),
-    Field("@log_group", Kind.NAME, "", "aws.log.group.names", "aws.cloudwatch.log_group"),
-    Field("@log_stream", Kind.TEXT, "", "aws.log.stream.names", "aws.cloudwatch.log_stream"),
+    Field("@log_group", Kind.NAME, "CloudWatch's log group", "aws.log.group.names", "aws.cloudwatch.log_group"),
+    Field(
+        "@log_stream",
+        Kind.TEXT,
+        "its log stream; with `source: node` the pod, or the file of the audit log",
+        "aws.log.stream.names",
+        "aws.cloudwatch.log_stream",
+    ),
     Field("@owner", Kind.KEYWORD, "the AWS account", "cloud.account.id", "cloud.account.id"),
     Field("component", Kind.NAME, "kube-apiserver, audit, authenticator, ...", "service.name", "service.name"),
     Field(LEVEL, Kind.NAME, "severity", "SeverityText", "log.level"),
+    Field("message", Kind.TEXT, "what the program says, without the rest of the line", "Body", "message"),
+    Field("source", Kind.KEYWORD, "file and line of the program", "code.file.path", "log.origin.file.name"),
+    Field(DATA, Kind.ANY, "the named values of a line", "Attributes", "labels"),
+    Field("truncated", Kind.BOOLEAN, "true where the end of the line is missing", "", "log.flags"),
+    Field("authenticator.arn", Kind.NAME, "who asked for access, by AWS", "", "user.id"),
+    Field("authenticator.username", Kind.NAME, "... and by Kubernetes", "user.name", "user.name"),
+    Field("authenticator.groups", Kind.KEYWORD, "their groups", "", "user.group.name"),
+    Field("authenticator.client", Kind.KEYWORD, "from where", "client.address", "client.address"),
+    Field(OBSERVED, Kind.DATE, "with `source: node`: when Fluent Bit read it", "ObservedTimestamp", "event.ingested"),
+    Field(ID, Kind.STORED, "with `source: node`: the place of the line, or what the audit event is; also `_id`"),
+    Field(INDEX, Kind.STORED, "with `source: node`: the index that the document belongs to"),
+    Field("kubernetes.host", Kind.NAME, "with `source: node`: the node", "k8s.node.name", "kubernetes.node.name"),
     Field("audit.auditID", Kind.KEYWORD),
+    Field("audit.level", Kind.KEYWORD),
     Field("audit.stage", Kind.KEYWORD),
     Field("audit.verb", Kind.NAME, "", "", "event.action"),
     Field("audit.requestURI", Kind.KEYWORD, "", "url.path", "url.original"),
     Field("audit.userAgent", Kind.KEYWORD, "", "user_agent.original", "user_agent.original"),
     Field("audit.sourceIPs", Kind.KEYWORD, "", "client.address", "source.ip"),
     Field("audit.user.username", Kind.NAME, "", "user.name", "user.name"),
+    Field("audit.user.uid", Kind.KEYWORD, "", "user.id", "user.id"),
     Field("audit.user.groups", Kind.KEYWORD, "", "", "user.group.name"),
+    Field("audit.user.extra", Kind.ANY),
+    Field("audit.impersonatedUser.username", Kind.NAME, "", "", "user.effective.name"),
+    Field("audit.impersonatedUser.uid", Kind.KEYWORD, "", "", "user.effective.id"),
+    Field("audit.impersonatedUser.groups", Kind.KEYWORD, "", "", "user.effective.group.name"),
     Field("audit.objectRef.resource", Kind.NAME),
     Field("audit.objectRef.subresource", Kind.KEYWORD),
     Field("audit.objectRef.namespace", Kind.NAME, "", "k8s.namespace.name", "kubernetes.namespace"),
     Field("audit.objectRef.name", Kind.NAME),
+    Field("audit.objectRef.uid", Kind.KEYWORD),
     Field("audit.objectRef.apiGroup", Kind.KEYWORD),
+    Field("audit.objectRef.apiVersion", Kind.KEYWORD),
+    Field("audit.objectRef.resourceVersion", Kind.KEYWORD),
     Field("audit.responseStatus.code", Kind.LONG, "", "http.response.status_code", "http.response.status_code"),
+    Field("audit.responseStatus.status", Kind.KEYWORD),
     Field("audit.responseStatus.reason", Kind.KEYWORD),
+    Field("audit.responseStatus.message", Kind.TEXT, "", "exception.message", "error.message"),
+    Field("audit.requestReceivedTimestamp", Kind.DATE, "", "", "event.start"),
+    Field("audit.stageTimestamp", Kind.DATE, "", "", "event.end"),
     Field("audit.annotations", Kind.ANY, "why the request was allowed or not"),
+    Field("audit.requestObject", Kind.STORED, "the beginning of the request's body, as text"),
+    Field("audit.responseObject", Kind.STORED, "the beginning of the answer's body, as text"),
 )
 """Of a line of the control plane."""
 

@@ -6,8 +6,10 @@ from itertools import groupby
 from sidecar.config.logs import RedactRule
 from sidecar.config.model import Config
 from sidecar.config.redaction import PRESET_GROUPS, PRESETS
-from sidecar.render.indices import log_families
+from sidecar.render.components import CONTAINERS, components
+from sidecar.render.indices import control_plane_family, log_families
 from sidecar.render.layout import Layout
+from sidecar.render.logpaths import audit_prefix
 from sidecar.render.lua import Value, literal
 from sidecar.render.patterns import LuaPattern, lua_patterns
 from sidecar.render.policies import greatest_age
@@ -25,6 +27,8 @@ def settings(config: Config, layout: Layout) -> str:
 def _settings(config: Config, layout: Layout) -> dict[str, Value]:
     logs, families = config.logs, log_families(config)
     places = {family.index: number for number, family in enumerate(families, start=1)}
+    if config.control_plane.source == "node":
+        families.append(control_plane_family(config))
     return {
         "cluster": config.cluster,
         "state": layout.filter_state,
@@ -58,6 +62,19 @@ def _settings(config: Config, layout: Layout) -> dict[str, Value]:
         "json": logs.json_,
         "level": logs.level,
         "redact": _redactions(config),
+        "control_plane": _control_plane(config, len(families)),
+    }
+
+
+def _control_plane(config: Config, family: int) -> dict[str, Value] | None:
+    """What of the control plane is on its own nodes; None where it is in CloudWatch Logs."""
+    if config.control_plane.source != "node":
+        return None
+    wanted = components(config)
+    return {
+        "family": family,
+        "components": {name: component for name, component in CONTAINERS.items() if component in wanted},
+        "audit": audit_prefix(config),
     }
 
 

@@ -12,13 +12,10 @@ from datetime import timedelta
 from typing import Literal
 
 from sidecar.config.family import Family, Rotation
+from sidecar.config.fixed import UNDATED
 from sidecar.config.model import DEAD_LETTER, Config, Events
 
 __all__ = ["DEAD_LETTER", "UNDATED", "IndexFamily", "event_index", "event_index_pattern", "families", "index_pattern"]
-
-UNDATED = "undated"
-"""Stands for the date of a document without one: an Event without a creation time, which no API server makes, and a
-line that no container runtime wrote."""
 
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T")
 
@@ -39,7 +36,12 @@ def families(config: Config) -> Iterator[IndexFamily]:
     yield _family("events", config.events, "Kubernetes Events, one document for each version")
     if config.logs.enabled:
         yield from log_families(config)
-    yield _family("controlPlane", config.control_plane, "Logs of the control plane")
+    yield control_plane_family(config)
+
+
+def control_plane_family(config: Config) -> IndexFamily:
+    """The family of the control plane's logs."""
+    return _family("controlPlane", config.control_plane, "Logs of the control plane")
 
 
 def log_families(config: Config) -> list[IndexFamily]:

@@ -5,6 +5,7 @@ The kubelet lays them out as `<namespace>_<pod>_<uid>/<container>/<restart>.log`
 can't reach into the next, also where `*` matches a `/` (fnmatch(3), which Fluent Bit excludes with).
 """
 
+import posixpath
 import re
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -21,9 +22,31 @@ def include_paths(config: Config) -> list[str]:
     """Wildcards of what to read, each for in_tail's `path`; labels are the filter's business."""
     wanted = config.logs.include
     return [
-        f"{config.paths.logs}/{namespace}_{pod}_*/{container}/*.log*"
-        for namespace, pod, container in product(_any(wanted.namespaces), _any(wanted.pods), _any(wanted.containers))
+        *(
+            f"{config.paths.logs}/{namespace}_{pod}_*/{container}/*.log*"
+            for namespace, pod, container in product(
+                _any(wanted.namespaces), _any(wanted.pods), _any(wanted.containers)
+            )
+        ),
+        *_audit_paths(config),
     ]
+
+
+def audit_prefix(config: Config) -> str | None:
+    """What the audit log's path, and those of its rotated files, begin with; None where it isn't read."""
+    family = config.control_plane
+    if family.source != "node" or family.audit_log is None or "audit" not in family.types:
+        return None
+    return posixpath.splitext(family.audit_log)[0]
+
+
+def _audit_paths(config: Config) -> list[str]:
+    """The API server rotates `audit.log` to `audit-<time>.log`."""
+    prefix = audit_prefix(config)
+    if prefix is None:
+        return []
+    ending = posixpath.splitext(config.control_plane.audit_log or "")[1]
+    return [f"{prefix}{ending}", f"{prefix}-*{ending}"]
 
 
 def exclude_paths(config: Config) -> list[str]:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from sidecar.config.model import DEAD_LETTER, Config
+from sidecar.render.controlplane import has_function
 from sidecar.render.indices import event_index_pattern, families, index_pattern
 
 Json = dict[str, Any]
@@ -17,13 +18,17 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 def roles(config: Config) -> dict[str, Json]:
     """Roles by name, as the security API takes them."""
     patterns = [*(index_pattern(family) for family in families(config)), DEAD_LETTER]
-    return {writer_name(config): _writer(config, patterns), manager_name(config): _manager(config, patterns)}
+    found = {writer_name(config): _writer(config, patterns), manager_name(config): _manager(config, patterns)}
+    if has_function(config):
+        found[function_name(config)] = _function(config)
+    return found
 
 
-def names(cluster: str) -> tuple[str, str]:
+def names(cluster: str) -> tuple[str, str, str]:
     """Names of a cluster's roles. Another cluster may have other indices, so it has its own."""
     name = _ODD.sub("-", cluster)
-    return f"fluent-sidecar-{name}-writer", f"fluent-sidecar-{name}-manager"
+    begin = f"fluent-sidecar-{name}"
+    return f"{begin}-writer", f"{begin}-manager", f"{begin}-control-plane"
 
 
 def writer_name(config: Config) -> str:
@@ -34,6 +39,11 @@ def writer_name(config: Config) -> str:
 def manager_name(config: Config) -> str:
     """Name of the role of `sidecar apply`."""
     return names(config.cluster)[1]
+
+
+def function_name(config: Config) -> str:
+    """Name of the role of the Lambda function that ships the control plane's logs."""
+    return names(config.cluster)[2]
 
 
 def _writer(config: Config, patterns: list[str]) -> Json:
@@ -60,6 +70,20 @@ def _writer(config: Config, patterns: list[str]) -> Json:
             },
             # The newest event tells a new leader up to when events are there.
             {"index_patterns": [event_index_pattern(config.events)], "allowed_actions": ["indices:data/read/search"]},
+        ],
+        "tenant_permissions": [],
+    }
+
+
+def _function(config: Config) -> Json:
+    return {
+        "description": "fluent-sidecar: creates documents of the control plane's logs, and reads their template",
+        "cluster_permissions": ["indices:data/write/bulk", "indices:admin/index_template/get"],
+        "index_permissions": [
+            {
+                "index_patterns": [index_pattern(config.control_plane), DEAD_LETTER],
+                "allowed_actions": ["indices:data/write/bulk*", "indices:data/write/index", "indices:admin/create"],
+            }
         ],
         "tenant_permissions": [],
     }

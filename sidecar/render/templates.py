@@ -116,7 +116,7 @@ def index_templates(config: Config) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for family in families(config):
         used = (SETTINGS, {"events": EVENTS, "logs": LOGS, "controlPlane": CONTROL_PLANE}[family.source])
-        found[f"fluent-sidecar-{family.index}"] = _template(
+        found[index_template_name(family.index)] = _template(
             index_pattern(family), family.description, {"composed_of": list(used)}, config.cluster
         )
     dead_letter = {"composed_of": [SETTINGS], "template": {"mappings": _mappings(config, DEAD_LETTER_FIELDS)}}
@@ -124,6 +124,11 @@ def index_templates(config: Config) -> dict[str, Json]:
         DEAD_LETTER, "Documents that OpenSearch refused, as text", dead_letter, config.cluster
     )
     return found
+
+
+def index_template_name(index: str) -> str:
+    """Name of the index template of a family."""
+    return f"fluent-sidecar-{index}"
 
 
 def _mappings(config: Config, fields: Iterable[Field]) -> Json:

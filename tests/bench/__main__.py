@@ -4,7 +4,19 @@ import os
 import platform
 import sys
 
-from tests.bench import applying, backlog, delay, journaling, logs, losses, memory, onnode, reloading, startup
+from tests.bench import (
+    applying,
+    backlog,
+    controlplane,
+    delay,
+    journaling,
+    logs,
+    losses,
+    memory,
+    onnode,
+    reloading,
+    startup,
+)
 
 BENCHMARKS = {
     "startup": startup.run,
@@ -17,6 +29,7 @@ BENCHMARKS = {
     "losses": losses.run,
     "onnode": onnode.run,
     "reloading": reloading.run,
+    "controlplane": controlplane.run,
 }
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from sidecar.config import Config, loads
 from sidecar.dev.recording import load
-from sidecar.events.deadletter import dead_letter
 from sidecar.events.following import Gap, Position
 from sidecar.events.gap import gap_record
 from sidecar.events.record import Involved, Recorder
 from sidecar.opensearch.client import Client
+from sidecar.opensearch.deadletter import dead_letter
 from sidecar.opensearch.documents import Document, Documents, Outcome, Verdict
 from sidecar.render.alerts import alerts, monitors
 from sidecar.render.alerts.message import subject, text

@@ -25,7 +25,7 @@ from sidecar.opensearch.manage.templates import Presence as TemplatePresence
 from sidecar.opensearch.manage.templates import templates_in_place
 from sidecar.opensearch.query import newest
 from sidecar.render.indices import DEAD_LETTER, event_index_pattern
-from sidecar.render.roles import manager_name, writer_name
+from sidecar.render.roles import function_name, manager_name, writer_name
 from sidecar.render.templates import templates
 from tests.support.managing import put_in_place
 from tests.support.markers import secret
@@ -42,6 +42,7 @@ class Scene(NamedTuple):
     config: Config
     writer: Client
     manager: Client
+    function: Client
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def scene(secure_opensearch: SecureOpenSearch, tmp_path_factory: pytest.TempPath
     }
     admin.close()
     clients = []
-    for role in (writer_name(config), manager_name(config)):
+    for role in (writer_name(config), manager_name(config), function_name(config)):
         user, password = f"{name}-{role}", secret(role)
         body = {"password": password, "opendistro_security_roles": [role]}
         server.ask("PUT", f"/_plugins/_security/api/internalusers/{user}", body)
@@ -170,6 +171,31 @@ def test_the_manager_puts_things_in_place_and_can_neither_write_nor_rule(prepare
             ("PUT", "/_cluster/settings", {"persistent": {"cluster.max_shards_per_node": 2000}}),
             ("GET", "/_plugins/_security/api/roles", None),
             ("PUT", "/_plugins/_security/api/roles/x", {"cluster_permissions": ["*"]}),
+        ],
+    )
+
+
+def test_the_function_creates_documents_of_its_own_and_does_nothing_else(prepared: Scene) -> None:
+    function, plane, events = prepared.function, prepared.config.control_plane.index, prepared.config.events.index
+    name = unique_name("document")
+    assert function.request("GET", f"/_index_template/fluent-sidecar-{plane}")
+    batch = [Document(index, name, b"{}") for index in (f"{plane}-{DAY}", f"{plane}-2026.11.23", DEAD_LETTER)]
+    assert {outcome.verdict for outcome in Documents(function).create(batch)} == {Verdict.STORED}
+    assert [outcome.status for outcome in Documents(function).create(batch)] == [409] * len(batch)
+    (created,) = Documents(function).create([Document(f"{events}-{DAY}", name, b"{}")])
+    assert (created.verdict, created.status) == (Verdict.LATER, 403)
+    refuses(
+        function,
+        [
+            ("POST", f"/{plane}-{DAY}/_search", {}),
+            ("GET", f"/{plane}-{DAY}/_doc/first", None),
+            ("DELETE", f"/{plane}-{DAY}/_doc/first", None),
+            ("DELETE", f"/{plane}-{DAY}", None),
+            ("PUT", f"/{plane}-{DAY}/_settings", {"index": {"refresh_interval": "1s"}}),
+            ("PUT", "/somebody-elses/_doc/2", {"a": 1}),
+            ("PUT", f"/_index_template/fluent-sidecar-{plane}", {"index_patterns": ["x"]}),
+            ("PUT", "/_cluster/settings", {"persistent": {"cluster.max_shards_per_node": 2000}}),
+            ("GET", "/_plugins/_security/api/roles", None),
         ],
     )
 

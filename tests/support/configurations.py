@@ -183,6 +183,7 @@ def configurations(draw: st.DrawFn, certificate: Path | None = None, key: Path |
         "controlPlane": {**draw(_family("p")), **draw(_some(
             types=st.lists(st.sampled_from(["api", "audit", "controllerManager"]), max_size=2),
             logGroup=st.just("/aws/eks/a.b_c#d/cluster"),
+            auditLog=st.just("/var/log/kubernetes/audit.log"),
         ))},
         "paths": draw(_some(logs=_folders("l"), state=_folders("s"), run=_folders("r"))),
         "fluentbit": draw(_some(
@@ -190,6 +191,8 @@ def configurations(draw: st.DrawFn, certificate: Path | None = None, key: Path |
         )),
         "agent": draw(_some(address=st.sampled_from(["0.0.0.0", "::", "127.0.0.1"]), port=st.integers(2021, 65535))),
     }  # fmt: skip
+    if found["logs"].get("enabled", True) and draw(_BOOLEANS):
+        found["controlPlane"]["source"] = "node"
     memory = draw(st.integers(16, 512))
     found["buffer"] = {"memory": f"{memory}MiB", "disk": f"{draw(st.integers(max(memory, 64), 10**6))}MiB"}
     found |= draw(_some(

@@ -8,11 +8,11 @@ import orjson
 
 from sidecar.config import Config
 from sidecar.dev.recording import load
-from sidecar.events.deadletter import dead_letter
 from sidecar.events.following import Gap, Position
 from sidecar.events.gap import gap_record
 from sidecar.events.record import Involved, Recorder
 from sidecar.opensearch import Document, Outcome, Verdict
+from sidecar.opensearch.deadletter import dead_letter
 from sidecar.render import fields
 from sidecar.render.components import COMPONENTS
 from sidecar.render.fields import CONTROL_PLANE_FIELDS, LOG_FIELDS, Field

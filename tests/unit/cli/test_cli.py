@@ -28,7 +28,9 @@ from sidecar.errors import (
 from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
-COMMANDS = {"apply", "demo", "doctor", "init", "plan", "render-config", "run", "schema", "validate"}
+COMMANDS = {
+    "apply", "controlplane", "demo", "doctor", "init", "lambda", "plan", "render-config", "run", "schema", "validate",
+}  # fmt: skip
 SECRET = "hunter2"
 
 
@@ -229,7 +231,7 @@ def test_render_config_names_the_files_that_it_could_print(tmp_path: Path) -> No
     result = sidecar_command("render-config", "--stdout", "fluentbit.yaml")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "There is no file 'fluentbit.yaml'; there are\n  dashboards/opensearch-dashboards.ndjson\n" in result.stderr
+    assert "There is no file 'fluentbit.yaml'; there are\n  controlplane/template.json\n" in result.stderr
     assert "\n  fluent-bit.yaml\n" in result.stderr
 
 
@@ -270,7 +272,7 @@ def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        f"{file}/dashboards: can't be written: Not a directory\n  -> is there space, and may this user write there?\n"
+        f"{file}/controlplane: can't be written: Not a directory\n  -> is there space, and may this user write there?\n"
     )
 
 
@@ -435,15 +437,15 @@ def test_validate_tells_scripts_where_each_problem_is(tmp_path: Path) -> None:
     assert (result.exit_code, json.loads(result.output)["problems"]) == (0, [])
 
 
-UNUSED = "controlPlane: {types: [api], logGroup: /aws/eks/c/cluster}\n"
-KEYS = ["controlPlane.types", "controlPlane.logGroup"]
+UNUSED = "controlPlane: {source: node, logGroup: /aws/eks/c/cluster}\n"
+KEYS = ["controlPlane.logGroup"]
 
 
-def test_validate_notes_what_only_later_versions_act_on(tmp_path: Path) -> None:
+def test_validate_notes_what_has_no_effect(tmp_path: Path) -> None:
     pipeline(tmp_path, rest=UNUSED)
     result = sidecar_command("validate")
     assert (result.exit_code, result.stdout) == (0, "pipeline.yaml: fine\n")
-    assert result.stderr == "".join(f"note: {key}: this version makes nothing of it\n" for key in KEYS)
+    assert result.stderr == "".join(f"note: {key}: it has no effect, by what else the file says\n" for key in KEYS)
 
     result = sidecar_command("validate", "--output", "json")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -464,7 +466,7 @@ def test_run_notes_it_too(tmp_path: Path) -> None:
     assert result.exit_code == 1
     lines = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
     assert [(line["level"], line["message"]) for line in lines] == [
-        ("warning", f"{key}: this version makes nothing of it") for key in KEYS
+        ("warning", f"{key}: it has no effect, by what else the file says") for key in KEYS
     ]
 
 

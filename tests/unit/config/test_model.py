@@ -412,12 +412,10 @@ def test_the_other_sections_are_checked(section: str, text: str, wanted: str) ->
     assert refused(**{section: text}).startswith(f"{section}.{wanted}")
 
 
-def test_what_this_version_makes_nothing_of_is_known() -> None:
-    found = config(
-        controlPlane="retain: 3d, types: [api]",
-        buffer="disk: 3GiB",
-    )
-    assert found.unused() == ("controlPlane.types",)
+def test_keys_without_effect_are_known() -> None:
+    assert config(controlPlane="logGroup: /a, types: [api]").unused() == ()
+    assert config(controlPlane="source: node, logGroup: /a, auditLog: /b").unused() == ("controlPlane.logGroup",)
+    assert config(controlPlane="auditLog: /b").unused() == ("controlPlane.auditLog",)
     assert config().unused() == ()
 
 

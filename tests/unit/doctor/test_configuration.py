@@ -89,8 +89,8 @@ def test_of_many_indices_some_are_named() -> None:
     assert found.text.endswith("route-6-*, route-7-* and 13 more")
 
 
-def test_what_this_version_makes_nothing_of_is_a_warning() -> None:
-    found = found_in(pipeline("controlPlane: {types: [api]}"))
+def test_a_key_without_effect_is_a_warning() -> None:
+    found = found_in(pipeline("controlPlane: {auditLog: /var/log/audit.log}"))
 
     assert found[0].state is State.WARN
-    assert found[0].hint == "this version makes nothing of: controlPlane.types"
+    assert found[0].hint == "has no effect, by what else the file says: controlPlane.auditLog"

@@ -18,11 +18,11 @@ from sidecar.config import loads
 from sidecar.errors import JournalError, OpenSearchError, OpenSearchUnavailable
 from sidecar.events import aside
 from sidecar.events.confirm import Confirmer
-from sidecar.events.deadletter import dead_letter
 from sidecar.events.following import Position
 from sidecar.events.journal import SEGMENT_BYTES, Journal
 from sidecar.events.metrics import EventMetrics
 from sidecar.opensearch import Document, Outcome, Verdict
+from sidecar.opensearch.deadletter import dead_letter
 from sidecar.opensearch.documents import Found, Presence
 from sidecar.render.indices import DEAD_LETTER
 from tests.support.waiting import wait_until

@@ -17,7 +17,7 @@ from sidecar.events.gap import gap_record
 from sidecar.events.reader import parse_line
 from sidecar.events.record import parse_time
 from sidecar.render.templates import event_properties
-from tests.unit.events.test_fit import refusals
+from tests.unit.opensearch.test_fit import refusals
 
 HEAD = "cluster: c1\nopensearch: {url: http://localhost:9200}\n"
 CONFIG = loads(HEAD)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config import loads
-from sidecar.events.fit import MISFIT
 from sidecar.events.record import Involved, Record, Recorder, event_times, parse_time
+from sidecar.opensearch.fit import MISFIT
 from tests.support.fakes.kubernetes import event
-from tests.unit.events.test_fit import NAMES, PROPERTIES, VALUES, refusals
+from tests.unit.opensearch.test_fit import NAMES, PROPERTIES, VALUES, refusals
 
 Json = dict[str, Any]
 CONFIG = "cluster: c1\nopensearch: {url: http://localhost:9200}\n"

@@ -17,6 +17,7 @@ from sidecar.config import Config, loads
 from sidecar.errors import ConfigError
 from sidecar.opensearch import connect
 from sidecar.render import render
+from sidecar.render.controlplane import TEMPLATE
 from sidecar.render.lua import ENTRY, SETTINGS
 from sidecar.render.proof import matches
 from tests.support.lua import LuaJit
@@ -529,8 +530,10 @@ def test_13_until_the_templates_are_there_it_points_at_a_closed_port(tmp_path: P
 
 def test_13_the_address_is_in_no_rendered_file() -> None:
     for name, text in render(config()).items():
-        assert "opensearch.example" not in text, name
-        assert "9243" not in text, name
+        # The function in AWS has nothing else to take it from, and looks for its template itself.
+        if name != TEMPLATE:
+            assert "opensearch.example" not in text, name
+            assert "9243" not in text, name
 
 
 # 14. Credentials

@@ -45,6 +45,7 @@ def test_what_another_cluster_uses_stays_when_one_goes(shared: Managed) -> None:
     assert {name for name in deleted if name[0] != "monitor"} == {
         ("role", "fluent-sidecar-a-writer"),
         ("role", "fluent-sidecar-a-manager"),
+        ("role", "fluent-sidecar-a-control-plane"),
     }
     assert outcomes["index template", EVENTS].change.effect == "it stays, for b"
     assert users(shared) == ["b"]

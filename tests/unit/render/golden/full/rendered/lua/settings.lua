@@ -19,6 +19,11 @@ return {
       ["rotate"] = "daily",
       ["keep_days"] = 91,
     },
+    {
+      ["index"] = "team-control-plane",
+      ["rotate"] = "monthly",
+      ["keep_days"] = 91,
+    },
   },
   ["routes"] = {
     {
@@ -167,5 +172,10 @@ return {
         },
       },
     },
+  },
+  ["control_plane"] = {
+    ["family"] = 4,
+    ["components"] = {},
+    ["audit"] = "/var/log/kubernetes/audit",
   },
 }

@@ -1,9 +1,10 @@
 """Python values -> JSON on one line, whatever they hold."""
 
 import json
+import math
 from typing import Any
 
-import orjson
+from sidecar.opensearch import codec
 
 _MAX_DEPTH = 200
 _MAX_INTEGER = 2**63
@@ -15,10 +16,12 @@ def encode(value: Any) -> bytes:
     What JSON or OpenSearch has no place for is replaced: a lone surrogate by `?`, an integer beyond 64 bits and what is
     nested deeper than 200 by text.
     """
-    try:
-        return orjson.dumps(value)
-    except (TypeError, orjson.JSONEncodeError, RecursionError):
-        return orjson.dumps(_clean(value, 0))
+    if codec.FAST:
+        try:
+            return codec.dumps(value)
+        except (TypeError, ValueError, RecursionError):
+            pass
+    return codec.dumps(_clean(value, 0))
 
 
 def _clean(value: Any, depth: int) -> Any:
@@ -32,6 +35,8 @@ def _clean(value: Any, depth: int) -> Any:
         return [_clean(item, depth + 1) for item in value]
     if isinstance(value, int) and not -_MAX_INTEGER <= value < _MAX_INTEGER:
         return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        value = None
     return value if value is None or isinstance(value, bool | int | float) else _clean(str(value), depth)
 
 

@@ -7,7 +7,7 @@ leaf of more than Lucene's 32,766 bytes in a `flat_object` refuse the whole docu
 from collections.abc import Mapping
 from typing import Any
 
-from sidecar.events.encode import encode
+from sidecar.opensearch.encode import encode
 
 MISFIT = "misfit"
 """Key below which a value is kept, as text, that has another shape than its field."""

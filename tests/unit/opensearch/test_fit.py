@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config import loads
-from sidecar.events.encode import encode
-from sidecar.events.fit import MISFIT, Fitter, cut, fit, flat
+from sidecar.opensearch.encode import encode
+from sidecar.opensearch.fit import MISFIT, Fitter, cut, fit, flat
 from sidecar.render.templates import event_properties
 
 Json = dict[str, Any]

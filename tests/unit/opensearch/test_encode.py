@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.events.encode import encode
+from sidecar.opensearch import codec
+from sidecar.opensearch.encode import encode
 
 ODD_TEXT = st.text(st.characters(), max_size=20)  # lone surrogates too
 ANYTHING = st.recursive(
@@ -28,13 +29,16 @@ def nested(depth: int) -> Any:
     return value
 
 
+@pytest.mark.parametrize("fast", [True, False], ids=["orjson", "python alone"])
 @given(ANYTHING)
-def test_anything_becomes_one_line_of_json(value: Any) -> None:
-    text = encode(value)
+def test_anything_becomes_one_line_of_json(fast: bool, value: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "FAST", fast)
+        text = encode(value)
+        assert encode(value) == text
     assert b"\n" not in text
     text.decode()
     orjson.loads(text)
-    assert encode(value) == text
 
 
 @pytest.mark.parametrize("value", [{"a": "x\ny\r\u2028\u0085", "b": [1, 2.5, None, True]}, 2**63 - 1, -(2**63), "🚀"])

@@ -3,19 +3,18 @@
 import hashlib
 import time
 
-from sidecar.events.encode import encode
-from sidecar.opensearch import Document, Outcome
-from sidecar.render import fields
-from sidecar.render.indices import DEAD_LETTER
+from sidecar.config.fixed import CLUSTER, DEAD_LETTER, ID, TIMESTAMP
+from sidecar.opensearch.documents import Document, Outcome
+from sidecar.opensearch.encode import encode
 
 
 def dead_letter(document: Document, outcome: Outcome, *, cluster: str) -> Document:
     """The dead letter of a refused document: the original as text, OpenSearch's reason, and where it was to go."""
     source = document.source.rstrip(b"\n").decode(errors="replace")
     letter = {
-        fields.TIMESTAMP: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        fields.ID: document.id,
-        fields.CLUSTER: cluster,
+        TIMESTAMP: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        ID: document.id,
+        CLUSTER: cluster,
         "target": {"index": document.index},
         "error": {"status": outcome.status, "type": outcome.type, "reason": outcome.reason},
         "document": source,

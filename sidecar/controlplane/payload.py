@@ -1,0 +1,163 @@
+"""What CloudWatch Logs hands over: base64 of gzip of JSON with log events, which are taken whatever they look like."""
+
+import binascii
+import hashlib
+import zlib
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.errors import PayloadError
+from sidecar.opensearch import codec
+from sidecar.opensearch.encode import encode
+
+_MAX_BYTES = 128 * 2**20
+"""Unpacked; CloudWatch Logs packs some 6 MiB at most."""
+_MAX_ID = 256  # characters; OpenSearch takes 512 bytes
+_GZIP = 31  # zlib's number of bits, and 16 for the format
+_EVENTS = "logEvents"
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One line.
+
+    Attributes:
+        id: CloudWatch's, the same for every delivery; made of the line's place and text where there is none.
+        timestamp: Milliseconds since 1970; None where there is no number.
+        message: The line.
+        extracted: Fields that the subscription's filter pattern named.
+    """
+
+    id: str
+    timestamp: int | None
+    message: str
+    extracted: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Lines of one log stream."""
+
+    owner: str
+    group: str
+    stream: str
+    events: tuple[LogEvent, ...]
+
+
+def batches_of(invocation: Any) -> list[Batch]:
+    """The lines of what the function was invoked with; none of a control message, by which CloudWatch tries the link.
+
+    Raises:
+        PayloadError: It can't be read. Nothing of it is lost then: it goes to the on-failure queue.
+    """
+    try:
+        data = invocation["awslogs"]["data"]
+    except (TypeError, LookupError):
+        raise PayloadError("the invocation has no awslogs.data: CloudWatch Logs didn't make it") from None
+    return unpacked(data)
+
+
+def unpacked(data: str | bytes) -> list[Batch]:
+    """The lines of a payload: base64 of gzip.
+
+    Raises:
+        PayloadError: It is something else.
+    """
+    try:
+        packed = b64decode(data, validate=True)
+    except (TypeError, ValueError) as error:
+        raise PayloadError(f"the payload is not base64: {error}") from None
+    return gunzipped(packed)
+
+
+def gunzipped(content: bytes) -> list[Batch]:
+    """The lines of a payload: gzip.
+
+    Raises:
+        PayloadError: It is something else.
+    """
+    return messages(_text(content))
+
+
+def messages(text: bytes) -> list[Batch]:
+    """The lines of unpacked messages: a JSON object, or several one after the other.
+
+    Raises:
+        PayloadError: It is something else.
+    """
+    found: list[Batch] = []
+    for message in _objects(text):
+        if not isinstance(message, dict) or not isinstance(message.get(_EVENTS, []), list):
+            raise PayloadError("the payload is no message of CloudWatch Logs")
+        # A control message has an event too: CWL CONTROL MESSAGE: Checking health of destination.
+        if message.get("messageType") != "CONTROL_MESSAGE":
+            found.append(_batch(message))
+    return found
+
+
+def _text(packed: bytes) -> bytes:
+    """Of one gzip member or several, as files of them that were put together have."""
+    parts, size = [], 0
+    while packed:
+        unpack = zlib.decompressobj(_GZIP)
+        try:
+            part = unpack.decompress(packed, _MAX_BYTES - size + 1)
+        except zlib.error as error:
+            raise PayloadError(f"the payload is not gzip: {error}") from None
+        size += len(part)
+        if size > _MAX_BYTES:
+            raise PayloadError(f"the payload is more than {_MAX_BYTES // 2**20} MiB when it is unpacked")
+        if not unpack.eof:
+            raise PayloadError("the payload's end is missing: gzip breaks off")
+        parts.append(part)
+        packed = unpack.unused_data
+    return b"".join(parts)
+
+
+def _objects(text: bytes) -> Iterator[Any]:
+    try:
+        yield codec.loads(text)
+    except ValueError:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) < 2:  # noqa: PLR2004 - it is one, and no JSON
+            raise PayloadError("the payload is not JSON") from None
+        for number, line in enumerate(lines, 1):
+            try:
+                yield codec.loads(line)
+            except ValueError:
+                raise PayloadError(f"line {number} of the payload is not JSON") from None
+
+
+def _batch(message: Mapping[str, Any]) -> Batch:
+    owner, group, stream = (_word(message.get(name)) for name in ("owner", "logGroup", "logStream"))
+    events = tuple(_event(item, f"{group}/{stream}") for item in message.get(_EVENTS, []))
+    return Batch(owner, group, stream, events)
+
+
+def _event(item: Any, place: str) -> LogEvent:
+    if not isinstance(item, dict):
+        item = {"message": item}
+    timestamp, extracted = item.get("timestamp"), item.get("extractedFields")
+    milliseconds = timestamp if isinstance(timestamp, int) and not isinstance(timestamp, bool) else None
+    message = _word(item.get("message"))
+    key = item.get("id")
+    if not isinstance(key, str) or not 0 < len(key) <= _MAX_ID or not key.isascii() or not key.isprintable():
+        named = f"{place}\0{milliseconds}\0{_word(key)}\0{message}"
+        key = f"sha256.{hashlib.sha256(named.encode(errors='replace')).hexdigest()}"
+    return LogEvent(key, milliseconds, message, extracted if isinstance(extracted, dict) else {})
+
+
+def _word(value: Any) -> str:
+    """Text as it is, nothing as nothing, and what else there may be as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def packed(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What the function is invoked with for a message: what `batches_of` reads."""
+    compress = zlib.compressobj(wbits=_GZIP)
+    body = compress.compress(encode(message)) + compress.flush()
+    return {"awslogs": {"data": binascii.b2a_base64(body, newline=False).decode()}}
