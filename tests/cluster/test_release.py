@@ -39,6 +39,15 @@ def of_workload(events: Answers, name: str) -> list[Document]:
     return sorted(found, key=lambda one: str(one["@timestamp"]))
 
 
+def of_newest_pod(events: Answers, name: str) -> list[Document]:
+    """The events of the pod that a Deployment made last: of one that goes the kubelet may complain to the end."""
+    by_pod: dict[str, list[Document]] = {}
+    for one in of_workload(events, name):
+        if one["involvedObject"]["kind"] == "Pod":
+            by_pod.setdefault(one["involvedObject"]["name"], []).append(one)
+    return max(by_pod.values(), key=lambda found: min(str(one["metadata"]["creationTimestamp"]) for one in found))
+
+
 def told_of(events: Answers, name: str) -> str:
     """A Deployment's events in short."""
     return "\n".join(f"{one['@timestamp']} {one['reason']}: {one['message']}" for one in of_workload(events, name))
@@ -69,11 +78,11 @@ def test_the_failing_scenarios_are_seen_and_seen_resolved(cluster: Cluster, even
     cluster.run("kubectl", "apply", "-k", SCENARIOS / "fix")
     for name in expected:
 
-        def newest(name: str = name) -> bool:
-            found = of_workload(events, name)
-            return found[-1]["type"] == "Normal" and any(one["reason"] == "Started" for one in found)
+        def resolved(name: str = name) -> bool:
+            found = of_newest_pod(events, name)
+            return any(one["reason"] == "Started" for one in found) and found[-1]["type"] == "Normal"
 
-        wait_until(newest, ARRIVE_SECONDS, partial(told_of, events, name), interval=1)
+        wait_until(resolved, ARRIVE_SECONDS, partial(told_of, events, name), interval=1)
 
 
 def test_ten_thousand_lines_are_complete_and_single(cluster: Cluster, api: Api, logs: Answers, quarters: str) -> None:
