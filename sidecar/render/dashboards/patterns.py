@@ -101,12 +101,13 @@ def patterns(config: Config) -> Patterns:
 
 
 def _alike(*tables: Iterable[Field]) -> list[Field]:
-    """The fields that are mapped in the same way wherever they are."""
+    """The fields that are mapped in the same way wherever they are, and that nowhere are an object."""
     kinds: dict[str, set[Kind]] = {}
     fields = {field.name: field for table in tables for field in table}
     for field in (field for table in tables for field in table):
         kinds.setdefault(field.name, set()).add(field.kind)
-    return [field for name, field in fields.items() if len(kinds[name]) == 1]
+    objects = {name.rpartition(".")[0] for name in kinds}
+    return [field for name, field in fields.items() if len(kinds[name]) == 1 and name not in objects]
 
 
 def _pattern(config: Config, key: str, indices: list[str], fields: Iterable[Field]) -> Pattern:
