@@ -9,6 +9,7 @@ from typing import Any
 from sidecar.aws import Parameters, Secret, Signer
 from sidecar.config.function import SECRET_VARIABLE, Settings
 from sidecar.errors import SecretError
+from sidecar.opensearch.access import Connections
 from sidecar.opensearch.connection import Connection, Options
 from sidecar.opensearch.credentials import SSM, Credentials, Login, url_of
 from sidecar.opensearch.trust import TrustFiles
@@ -49,19 +50,15 @@ class Link:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         auth = settings.auth
-        self._settings, self._seconds = settings, seconds
+        self._settings = settings
         self.kind = next((kind for kind in ("ssm", "sigv4") if kind in auth), "basic" if "secret" in auth else "")
         self.asks_aws = self.kind in {"ssm", "basic"}
         self._credentials = Credentials(_reader(settings, secret), SSM, clock)
-        self._sign = (
-            Signer(auth["sigv4"]["region"], auth["sigv4"]["service"], auth["sigv4"].get("roleArn"))
-            if (self.kind == "sigv4")
-            else None
-        )
+        sigv4 = auth.get("sigv4")
+        sign = Signer(sigv4["region"], sigv4["service"], sigv4.get("roleArn")) if sigv4 else None
         tls = _Tls(settings.verify, str(folder / CA_FILE) if settings.private_ca else None)
-        self._context = None if settings.url.startswith("http:") else TrustFiles(tls, None).trust().context
-        self._connection: Connection | None = None
-        self._made_of: Login | None = None
+        trust = None if settings.url.startswith("http:") else TrustFiles(tls, None, clock)
+        self._connections = Connections(self._credentials, trust, seconds=seconds, options=Options(sign=sign))
 
     @property
     def url(self) -> str:
@@ -93,18 +90,11 @@ class Link:
         Raises:
             SidecarError: The credentials could never be read.
         """
-        was_refused = refused is not None and refused is self._connection
-        login = self._credentials.login(refused=self._made_of if was_refused else None)
-        if self._connection is None or login != self._made_of:
-            options = Options(basic=login.basic, ssl_context=self._context, sign=self._sign)
-            self._connection = Connection(login.url, seconds=self._seconds, options=options)
-            self._made_of = login
-        return self._connection
+        return self._connections.get(refused)
 
     def close(self) -> None:
         """Close idle connections."""
-        if self._connection:
-            self._connection.close()
+        self._connections.close()
 
 
 def _reader(settings: Settings, secret: str) -> Callable[[], Login]:

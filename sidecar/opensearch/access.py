@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.aws import Signer
 from sidecar.opensearch.connection import Connection, Options
-from sidecar.opensearch.credentials import Login, credentials_of
+from sidecar.opensearch.credentials import Credentials, Login, credentials_of
 from sidecar.opensearch.trust import TrustFiles
 
 if TYPE_CHECKING:
@@ -16,6 +16,54 @@ if TYPE_CHECKING:
     from sidecar.config.opensearch import Auth, OpenSearch
 
 _KINDS = ("basic", "mtls", "sigv4", "ssm")
+
+
+class Connections:
+    """The connection by what holds now. Safe to use from several threads.
+
+    Args:
+        credentials: Where it goes, and with which user and password.
+        trust: Certificates; None for plain HTTP.
+        seconds: Time-out of a connection.
+        options: What else a connection is made with; user, password and certificates come on top.
+    """
+
+    def __init__(self, credentials: Credentials, trust: TrustFiles | None, *, seconds: float, options: Options) -> None:
+        self._credentials, self._trust = credentials, trust
+        self._seconds, self._options = seconds, options
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._made_of: tuple[Login, str] | None = None
+
+    def get(self, refused: Connection | None = None) -> Connection:
+        """The connection to use now.
+
+        Args:
+            refused: One whose credentials OpenSearch has just refused; the same comes back if there are no other ones.
+
+        Raises:
+            SidecarError: The credentials could never be read.
+        """
+        with self._lock:
+            made_of, current = self._made_of, self._connection
+        was_refused = made_of is not None and refused is not None and refused is current
+        login = self._credentials.login(refused=made_of[0] if made_of and was_refused else None)
+        trust = self._trust.trust(now=was_refused) if self._trust else None
+        wanted = (login, trust.fingerprint if trust else "")
+        with self._lock:
+            if self._connection is None or wanted != self._made_of:
+                # The old one ends by itself: requests in flight go on, idle connections are closed unused.
+                context = trust.context if trust else None
+                options = replace(self._options, basic=login.basic, ssl_context=context)
+                self._connection = Connection(login.url, seconds=self._seconds, options=options)
+                self._made_of = wanted
+            return self._connection
+
+    def close(self) -> None:
+        """Close idle connections."""
+        with self._lock:
+            if self._connection:
+                self._connection.close()
 
 
 class Access:
@@ -43,15 +91,13 @@ class Access:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         auth = auth or settings.auth
-        self._settings, self._auth, self._seconds = settings, auth, seconds
-        self._options = options or Options()
+        self._settings, self._auth = settings, auth
         self._credentials = credentials_of(settings, auth, clock)
         self._trust = TrustFiles(settings.tls, auth.mtls, clock) if settings.endpoint.scheme == "https" else None
         sigv4 = auth.sigv4
-        self._sign = Signer(sigv4.region, sigv4.service, sigv4.role_arn) if sigv4 else None
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
-        self._made_of: tuple[Login, str] | None = None
+        sign = Signer(sigv4.region, sigv4.service, sigv4.role_arn) if sigv4 else None
+        options = replace(options or Options(), sign=sign)
+        self._connections = Connections(self._credentials, self._trust, seconds=seconds, options=options)
 
     @property
     def kind(self) -> str:
@@ -101,23 +147,8 @@ class Access:
         Raises:
             SidecarError: The credentials could never be read.
         """
-        with self._lock:
-            made_of, current = self._made_of, self._connection
-        was_refused = made_of is not None and refused is not None and refused is current
-        login = self._credentials.login(refused=made_of[0] if made_of and was_refused else None)
-        trust = self._trust.trust(now=was_refused) if self._trust else None
-        wanted = (login, trust.fingerprint if trust else "")
-        with self._lock:
-            if self._connection is None or wanted != self._made_of:
-                # The old one ends by itself: requests in flight go on, idle connections are closed unused.
-                context = trust.context if trust else None
-                options = replace(self._options, basic=login.basic, ssl_context=context, sign=self._sign)
-                self._connection = Connection(login.url, seconds=self._seconds, options=options)
-                self._made_of = wanted
-            return self._connection
+        return self._connections.get(refused)
 
     def close(self) -> None:
         """Close idle connections."""
-        with self._lock:
-            if self._connection:
-                self._connection.close()
+        self._connections.close()
