@@ -8,6 +8,7 @@ from sidecar.config import Config, SecretRef, resolve
 from sidecar.doctor.finding import Finding, fail, ok, skip, warn
 from sidecar.doctor.run import Area, Check
 from sidecar.errors import SecretError
+from sidecar.opensearch.manage.wording import some
 from sidecar.render.indices import families, index_pattern
 
 _SHOWN = 10
@@ -30,8 +31,7 @@ def configuration_area(config: Config, file: str) -> Area:
 
 def _file(config: Config, file: str) -> Finding:
     patterns = [index_pattern(family) for family in families(config)]
-    more = f" and {len(patterns) - _SHOWN} more" if len(patterns) > _SHOWN else ""
-    text = f"cluster {config.cluster}; indices {', '.join(patterns[:_SHOWN])}{more}"
+    text = f"cluster {config.cluster}; indices {some(patterns, _SHOWN)}"
     if unused := config.unused():
         return warn(file, text, f"has no effect, by what else the file says: {', '.join(unused)}")
     return ok(file, text)

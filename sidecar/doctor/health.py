@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sidecar.doctor.finding import Finding, fail, ok, skip, warn
+from sidecar.opensearch.manage.wording import some
 
 _LOW, _FLOOD = 85, 95
 """Percent of a disk from which on OpenSearch places no new shard there, and makes indices read-only."""
@@ -85,16 +86,16 @@ def blocks(indices: Any, cluster: Any, present: Collection[str]) -> Iterator[Fin
         elif "index.blocks.read_only" in on:
             old.append(index)
     if full:
-        text = f"{_some(full)} became read-only, because a disk was full"
+        text = f"{some(full)} became read-only, because a disk was full"
         hint = "make room: OpenSearch lifts it itself below 90 %; else index.blocks.read_only_allow_delete: null"
         found.append(fail("blocks", text, hint))
     if stopped:
-        text = f"{_some(stopped)} may not be written to, and documents go there now"
+        text = f"{some(stopped)} may not be written to, and documents go there now"
         hint = "PUT INDEX/_settings with index.blocks.read_only: null and index.blocks.write: null"
         found.append(fail("blocks", text, hint))
     if old:
         hint = "PUT INDEX/_settings with index.blocks.read_only: null, unless it is meant to be"
-        found.append(warn("blocks", f"{_some(old)} may not be written to (index.blocks.read_only)", hint))
+        found.append(warn("blocks", f"{some(old)} may not be written to (index.blocks.read_only)", hint))
     yield from found or [ok("blocks", "none")]
 
 
@@ -105,8 +106,3 @@ def _cluster_blocks(cluster: Any) -> Iterator[Finding]:
                 hint = f"PUT _cluster/settings with {level}.cluster.blocks.{name}: null"
                 what = "takes no new index" if name == "create_index" else "is read-only"
                 yield fail("blocks", f"the whole cluster {what} ({level}: cluster.blocks.{name})", hint)
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"  # noqa: PLR2004 - as many as fit

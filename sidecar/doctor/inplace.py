@@ -19,6 +19,7 @@ from sidecar.opensearch.manage.engine import plan
 from sidecar.opensearch.manage.kind import Kind
 from sidecar.opensearch.manage.kinds import first_kinds, later_kinds
 from sidecar.opensearch.manage.saved_objects import SavedObjects
+from sidecar.opensearch.manage.wording import some
 from sidecar.render.indices import IndexFamily, families
 from sidecar.render.templates import Templates, templates
 
@@ -28,7 +29,6 @@ _ESSENTIAL = ("component template", _INDEX_TEMPLATE)
 """Without these nothing is sent, nor while the sidecar may not look for them."""
 _OURS = "fluent-sidecar-"
 _NEW = "new indices"
-_SHOWN = 3
 _MOST = 100
 """Families that are looked at: of a thousand routes the first hundred stand for all."""
 _FORBIDDEN = 403
@@ -117,7 +117,7 @@ def _simulated(link: Link, wanted: Templates) -> list[Finding]:
             link.mapped.discard(family.index)
             found.append(problem)
     if not found and known:
-        found.append(ok(_NEW, f"they get our mapping: {_some([family.index for family in known])}"))
+        found.append(ok(_NEW, f"they get our mapping: {some([family.index for family in known])}"))
     return found or [skip(_NEW, "not looked at, for want of: index templates")]
 
 
@@ -144,7 +144,7 @@ def kind_verdict(title: str, changes: Sequence[Change], wanted: int) -> list[Fin
     words = {Action.CREATE: "missing", Action.UPDATE: "not as pipeline.yaml says"}
     for action, names in todo.items():
         state = State.FAIL if title in _ESSENTIAL and action is Action.CREATE else State.WARN
-        found.append(Finding(name, state, f"{words[action]}: {_some(names)}", _APPLY))
+        found.append(Finding(name, state, f"{words[action]}: {some(names)}", _APPLY))
     if not found:
         found.append(ok(name, f"{wanted} in place") if wanted else skip(name, "none is wanted"))
     return found
@@ -173,7 +173,7 @@ def mapping_problem(family: IndexFamily, wanted: Mapping[str, Any], answer: Any)
             "GET _index_template shows it: narrow its index_patterns, or lower its priority below 500",
         )
     if others:
-        text += f"these templates match it, and the first is not as pipeline.yaml says: {_some([ours, *others])}"
+        text += f"these templates match it, and the first is not as pipeline.yaml says: {some([ours, *others])}"
         return fail(_NEW, text, _APPLY)
     return fail(_NEW, f"{text}no template is there for it, or an old one", _APPLY)
 
@@ -190,8 +190,3 @@ def family_mapping(found: Templates, family: IndexFamily) -> Mapping[str, Any]:
 def plural(title: str) -> str:
     """Of the title of a kind."""
     return f"{title[:-1]}ies" if title.endswith("y") else f"{title}s"
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

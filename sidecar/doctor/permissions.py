@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sidecar.config import Config
 from sidecar.doctor.finding import Finding, State, fail, ok, warn
 from sidecar.kube.metadata import rules
+from sidecar.opensearch.manage.wording import some
 
 _SHOWN = 6
 
@@ -93,6 +94,4 @@ def verdict(purpose: Purpose, allowed: Mapping[Right, bool], who: str) -> Findin
         return ok(purpose.name, f"may {', '.join(verbs)} {shown}")
     grant = f"grant it to {who or 'this user'} by a Role or ClusterRole, as the chart does"
     make = warn if purpose.state is State.WARN else fail
-    shown = ", ".join(map(str, missing[:_SHOWN]))
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    return make(purpose.name, f"may not: {shown}{more}; so {purpose.lacking}", grant)
+    return make(purpose.name, f"may not: {some(list(map(str, missing)), _SHOWN)}; so {purpose.lacking}", grant)

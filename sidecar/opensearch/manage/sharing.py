@@ -8,7 +8,9 @@ there is any other cluster.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-Json = dict[str, Any]
+from sidecar.opensearch.manage.kind import Json
+from sidecar.opensearch.manage.wording import some
+
 Neighbours = Callable[[], frozenset[str]]
 """The other clusters that have an index template in this OpenSearch; asks it, once."""
 Users = Callable[[str], frozenset[str]]
@@ -16,7 +18,6 @@ Users = Callable[[str], frozenset[str]]
 
 MARK = "fluent-sidecar"
 _CLUSTERS = "clusters"
-_NAMED = 3
 
 
 def meta(body: Mapping[str, Any]) -> Json:
@@ -44,7 +45,4 @@ def used_by(body: Mapping[str, Any], names: Iterable[str]) -> Json:
 def told(names: Iterable[str]) -> str:
     """Why something stays, in words; empty where nobody else uses it."""
     found = sorted(names)
-    if not found:
-        return ""
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"it stays, for {', '.join(found[:_NAMED])}{more}"
+    return f"it stays, for {some(found)}" if found else ""

@@ -3,6 +3,12 @@
 from collections.abc import Sequence
 
 
+def some(names: Sequence[str], most: int = 3) -> str:
+    """`a, b, c and 2 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
 def count(names: Sequence[str]) -> str:
     """`the index x`, `3 indices`."""
     return f"the index {names[0]}" if len(names) == 1 else f"{len(names)} indices"
