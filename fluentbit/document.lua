@@ -32,6 +32,19 @@ local function index_of(family, date)
   return name
 end
 
+-- The same, looked up; nil, and counted, where it would be deleted already.
+local function index_or_old(family, date)
+  local index = family.names[date]
+  if index == nil then
+    index = index_of(family, date)
+  end
+  if not index then
+    counters.add("old")
+    return nil
+  end
+  return index
+end
+
 -- Once a second: names and limits of retention change with the day.
 function document.tick()
   local date = clock.date(0)
@@ -293,12 +306,8 @@ function document.of_audit(record)
   local family = settings.families[controlplane.family]
   local index
   if date then
-    index = family.names[date]
-    if index == nil then
-      index = index_of(family, date)
-    end
+    index = index_or_old(family, date)
     if not index then
-      counters.add("old")
       return nil
     end
   else
@@ -348,13 +357,8 @@ function document.of_unit(timestamp, entry)
   local seconds = math.floor(timestamp)
   local micros = math.floor((timestamp - seconds) * 1e6 + 0.5)
   local date = os.date("!%Y-%m-%d", seconds)
-  local family = settings.families[1]
-  local index = family.names[date]
-  if index == nil then
-    index = index_of(family, date)
-  end
+  local index = index_or_old(settings.families[1], date)
   if not index then
-    counters.add("old")
     return nil
   end
   local text = entry.MESSAGE or ""
