@@ -43,6 +43,13 @@ class Result:
     dead_lettered: int = 0
     retried: int = 0
 
+    def add(self, other: "Result") -> None:
+        """Count what another one counted."""
+        self.stored += other.stored
+        self.there += other.there
+        self.dead_lettered += other.dead_lettered
+        self.retried += other.retried
+
     @property
     def done(self) -> int:
         """All that need not come again."""
