@@ -6,7 +6,7 @@ import threading
 import time
 
 from sidecar.agent.configfile import Loaded, digest, pinned, same
-from sidecar.agent.first import First, note_unused, usable
+from sidecar.agent.first import INSTEAD, First, note_unused, usable
 from sidecar.agent.inforce import InForce
 from sidecar.agent.laststate import LastState
 from sidecar.agent.proving import Proving
@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 30.0
 _FLUENT_BIT = "fluent-bit"
-_BEFORE = "The last configuration that worked is in force."
 
 
 class Changes:
@@ -177,7 +176,7 @@ class Changes:
         self._refuse("failed", f"{self._name}: can't be applied, tried again every {_AGAIN_SECONDS:.0f} s: {error}")
 
     def _refuse(self, result: str, why: str) -> str:
-        text = f"{why}\n{_BEFORE}"
+        text = f"{why}\n{INSTEAD}"
         self._telling.bad(result, text)
         return text
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from sidecar.config import Config, loads, read_text
 from sidecar.errors import ConfigError
 
+_OF_THE_POD = {"paths": ("logs", "state", "run"), "agent": ("address", "port"), "fluentbit": ("port",)}
+"""Keys of pipeline.yaml that its containers are made of, by section."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -89,23 +92,15 @@ def pinned(wanted: Config, present: Config) -> tuple[Config, tuple[str, ...]]:
     Returns:
         The configuration, and the keys that wait for a new pod.
     """
-    kept = (
-        *((("paths", name)) for name in ("logs", "state", "run")),
-        *((("agent", name)) for name in ("address", "port")),
-        ("fluentbit", "port"),
-    )
-    differing = [
-        (section, name)
-        for section, name in kept
-        if getattr(getattr(wanted, section), name) != getattr(getattr(present, section), name)
-    ]
-    update = {}
-    for section in {section for section, _ in differing}:
-        names = [name for _, name in kept if _ == section]
-        values = {name: getattr(getattr(present, section), name) for name in names}
-        update[section] = getattr(wanted, section).model_copy(update=values)
-    keys = tuple(f"{section}.{name}" for section, name in differing)
-    return (wanted.model_copy(update=update) if update else wanted), keys
+    update, waiting = {}, []
+    for section, names in _OF_THE_POD.items():
+        ours, theirs = getattr(present, section), getattr(wanted, section)
+        values = {name: getattr(ours, name) for name in names}
+        differing = [name for name in names if getattr(theirs, name) != values[name]]
+        if differing:
+            update[section] = theirs.model_copy(update=values)
+            waiting += [f"{section}.{name}" for name in differing]
+    return (wanted.model_copy(update=update) if update else wanted), tuple(waiting)
 
 
 def same(one: Config, other: Config) -> bool:

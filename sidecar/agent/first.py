@@ -11,7 +11,7 @@ from sidecar.render import render
 
 log = logging.getLogger(__name__)
 
-_INSTEAD = "The last configuration that worked is in force."
+INSTEAD = "The last configuration that worked is in force."
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def choose(file: str) -> First:
         good = _good(last_good())
         if good is None:
             raise
-        return First(good, text, f"{error}\n{_INSTEAD}")
+        return First(good, text, f"{error}\n{INSTEAD}")
     state = LastState(loaded.config)
     why = state.rejected().get(loaded.digest)
     good = _good(state.good()) if why else None
