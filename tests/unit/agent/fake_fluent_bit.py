@@ -7,9 +7,19 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+import pytest
+
+from sidecar.agent import node, reloads
 from sidecar.config import loads
 from sidecar.render.fluentbit import fluent_bit
 from sidecar.render.plugins import plugins
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let whoever reloads wait for a fake one only as long as that needs."""
+    monkeypatch.setattr(node, "_START_SECONDS", 0.01)
+    monkeypatch.setattr(reloads, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(reloads, "_HALT_SECONDS", 0.05)
 
 
 class FakeFluentBit:

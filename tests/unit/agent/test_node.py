@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.agent import fluentbit, node, reloads, verdict
+from sidecar.agent import fluentbit, verdict
 from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.node import Node
 from sidecar.agent.output import write_file
@@ -24,7 +24,7 @@ from sidecar.opensearch.credentials import Login
 from sidecar.render import render
 from tests.support.markers import secret
 from tests.support.waiting import free_port
-from tests.unit.agent.fake_fluent_bit import FakeFluentBit
+from tests.unit.agent.fake_fluent_bit import FakeFluentBit, hurry
 
 CLOSED = {"OPENSEARCH_HOST": "127.0.0.1", "OPENSEARCH_PORT": "1"}
 OPEN = {"OPENSEARCH_HOST": "opensearch.example", "OPENSEARCH_PORT": "9243"}
@@ -33,9 +33,7 @@ SECRET = secret("node")
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node, "_START_SECONDS", 0.01)
-    monkeypatch.setattr(reloads, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(reloads, "_HALT_SECONDS", 0.05)
+    hurry(monkeypatch)
     monkeypatch.setattr(verdict, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(verdict, "LOST_SECONDS", 0.3)
     monkeypatch.setattr(fluentbit, "_TIMEOUT", 0.3)

@@ -12,9 +12,7 @@ import urllib3
 
 from sidecar import kube
 from sidecar.agent import changes as changes_module
-from sidecar.agent import node as node_module
 from sidecar.agent import probation as probation_module
-from sidecar.agent import reloads as reloads_module
 from sidecar.agent import supervisor as supervisor_module
 from sidecar.agent import verdict as verdict_module
 from sidecar.agent.first import choose
@@ -27,7 +25,7 @@ from tests.support.fakes.leases import ServesLeases
 from tests.support.fakes.opensearch import FakeOpenSearch
 from tests.support.fakes.server import Exchange
 from tests.support.waiting import free_port, wait_until
-from tests.unit.agent.fake_fluent_bit import FakeFluentBit
+from tests.unit.agent.fake_fluent_bit import FakeFluentBit, hurry
 
 CAP = "events: {journal: 1GiB}\n"
 """Changes Fluent Bit's files, and no template."""
@@ -139,9 +137,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "_STEP_SECONDS", 0.01)
     monkeypatch.setattr(supervisor_module, "_POLL_SECONDS", 0.02)
     monkeypatch.setattr(changes_module, "_AGAIN_SECONDS", 0.1)
-    monkeypatch.setattr(node_module, "_START_SECONDS", 0.01)
-    monkeypatch.setattr(reloads_module, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(reloads_module, "_HALT_SECONDS", 0.05)
+    hurry(monkeypatch)
     monkeypatch.setattr(probation_module, "STEADY_SECONDS", 0.05)
     for name, seconds in (("PATIENCE_SECONDS", 0.5), ("GONE_SECONDS", 0.05)):
         monkeypatch.setattr(verdict_module, name, seconds)

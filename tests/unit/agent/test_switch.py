@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sidecar.agent import node as node_module
-from sidecar.agent import reloads as reloads_module
 from sidecar.agent import verdict as verdict_module
 from sidecar.agent.node import Node
 from sidecar.agent.reloads import Reloads
@@ -20,7 +18,7 @@ from sidecar.errors import SecretError
 from sidecar.opensearch import Access
 from sidecar.render.plugins import plugins
 from tests.support.waiting import free_port
-from tests.unit.agent.fake_fluent_bit import FakeFluentBit
+from tests.unit.agent.fake_fluent_bit import FakeFluentBit, hurry
 
 CLOSED, OPEN = "1", "9243"
 
@@ -56,9 +54,7 @@ class Bed:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_module, "_START_SECONDS", 0.01)
-    monkeypatch.setattr(reloads_module, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(reloads_module, "_HALT_SECONDS", 0.05)
+    hurry(monkeypatch)
     for name, seconds in (
         ("PATIENCE_SECONDS", 0.5),
         ("LOST_SECONDS", 5),
@@ -138,11 +134,12 @@ def test_one_that_is_refused_is_taken_back(bed: Bed, fake: FakeFluentBit, monkey
 def test_one_that_kills_is_back_before_it_is_started_again(bed: Bed, fake: FakeFluentBit) -> None:
     before, count = bed.current(), len(fake.seen)
     fake.dies_of = lambda: bed.current() != before
+    fake.down_seconds = 1.0  # as long as a real one needs to end, also on a busy machine
     new = bed.node(f"{CAP}logs: {{routes: [{{name: pay, namespaces: [pay], index: payments}}]}}\n")
     assert switch(new, bed.old, bed.reloads) is Verdict.DIED
     assert bed.current() == before
-    # Started again, and made sure of: each time with the old files, and in the end with the open port.
-    assert fake.seen[count:][-1][1] == OPEN
+    # Started again, and made sure of: each time with the old files and the open port.
+    assert {port for _, port in fake.seen[count:]} == {OPEN}
     assert {name for name, _ in fake.seen[count:]} == {(bed.folder / "run/current").readlink().name}
     assert bed.reloads.reason == "it ended"
 
