@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -114,7 +113,7 @@ def _seconds_of_change(release: Release, number: int, *, hurry: bool) -> float:
     before = _applied(release)
     began = time.monotonic()
     release.edit(yaml.safe_dump(release.pipeline), hurry=hurry)
-    wait_until(partial(_more_applied, release, before), 300, release.log, interval=0.2)
+    wait_until(lambda: _applied(release) > before, 300, release.log, interval=0.2)
     took = time.monotonic() - began
     # Whatever the kubelet has to do for what just happened is over.
     time.sleep(_CALM_SECONDS)
@@ -123,10 +122,6 @@ def _seconds_of_change(release: Release, number: int, *, hurry: bool) -> float:
 
 def _applied(release: Release) -> int:
     return release.log().count("is in force")
-
-
-def _more_applied(release: Release, before: int) -> bool:
-    return _applied(release) > before
 
 
 def _cost(scene: Scene, seconds: float) -> None:

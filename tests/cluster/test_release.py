@@ -139,9 +139,9 @@ def test_a_bad_change_is_refused_and_where_it_is_forced_in_it_does_no_harm(
     release.edit(good + "\nevnets: {}\n")
     (told,) = wait_until(lambda: release.events("ConfigInvalid"), ARRIVE_SECONDS, release.log, interval=0.5)
     assert "evnets" in told
-    kills = yaml.safe_load(good)
-    kills["fluentbit"] = {"extra": {"outputs": [{"name": "no-such-plugin", "match": "nothing"}]}}
-    release.edit(yaml.safe_dump(kills))
+    unknown = yaml.safe_load(good)
+    unknown["fluentbit"] = {"extra": {"outputs": [{"name": "no-such-plugin", "match": "nothing"}]}}
+    release.edit(yaml.safe_dump(unknown))
     wait_until(lambda: release.events("ConfigRejected"), ARRIVE_SECONDS, release.log, interval=0.5)
     release.edit(good)
     wanted = Counter(f"line {number:06d}" for number in range(2_000))

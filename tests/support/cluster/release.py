@@ -42,16 +42,15 @@ class Release:
     def install(self) -> None:
         """Install it, and wait until its pods are ready."""
         self.upgrade()
-        wait_until(self._rolled_out, _READY_SECONDS, self._why_not, interval=0.5)
+        self.wait_ready()
 
     def upgrade(self) -> None:
         """Let the cluster have what the values say now."""
-        self.cluster.run("helm", *self._words("upgrade", "--install"), stdin=self._text())
+        self.cluster.run("helm", *self._words("upgrade", "--install"), stdin=self._text(self.pipeline))
 
     def try_upgrade(self, pipeline: Json) -> str:
         """What helm says to another `pipeline`, which it must refuse."""
-        text = yaml.safe_dump(self.values | {"pipeline": pipeline})
-        done = self.cluster.try_to("helm", *self._words("upgrade", "--install"), stdin=text)
+        done = self.cluster.try_to("helm", *self._words("upgrade", "--install"), stdin=self._text(pipeline))
         assert done.returncode, done.stdout
         return done.stderr
 
@@ -61,15 +60,13 @@ class Release:
 
     def edit(self, text: str, *, hurry: bool = True) -> None:
         """Change the ConfigMap itself, as somebody does who goes around helm; see `hurry`."""
-        path = f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}"
-        self.api.request("PATCH", path, {"data": {"pipeline.yaml": text}}, content_type=MERGE_PATCH)
+        self.api.request("PATCH", self._config_map, {"data": {"pipeline.yaml": text}}, content_type=MERGE_PATCH)
         if hurry:
             self.hurry()
 
     def text(self) -> str:
         """The pipeline.yaml that the ConfigMap has."""
-        path = f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}"
-        return str(self.api.get(path)["data"]["pipeline.yaml"])
+        return str(self.api.get(self._config_map)["data"]["pipeline.yaml"])
 
     def hurry(self) -> None:
         """Let the kubelet look at the pods' volumes now, not in a minute or two: it does when a pod changes."""
@@ -118,8 +115,12 @@ class Release:
     def _words(self, *command: str) -> list[str]:
         return [*command, self.name, str(CHART), "--namespace", self.namespace, "--values", "-"]
 
-    def _text(self) -> str:
-        return yaml.safe_dump(self.values | {"pipeline": self.pipeline})
+    def _text(self, pipeline: Json) -> str:
+        return yaml.safe_dump(self.values | {"pipeline": pipeline})
+
+    @property
+    def _config_map(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}"
 
     def _pod(self, name: str) -> str:
         return f"/api/v1/namespaces/{self.namespace}/pods/{name}"

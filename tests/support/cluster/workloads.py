@@ -19,7 +19,10 @@ for number in range(int(sys.argv[1])):
     time.sleep(float(sys.argv[2]))
 time.sleep(3600)
 """
-"""Prints as many lines as its first argument says, and waits for as many seconds after each as its second says."""
+"""Prints as many lines as its first argument says, and waits for as many seconds after each as its second says.
+
+Then it stays, because the kubelet removes the log files of pods that are gone.
+"""
 
 SPOKEN = '''
 import json, sys, time
