@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sidecar.cli.main import cli
+from sidecar.cli.reference import commands_reference
 from sidecar.config import loads
 from sidecar.config.starter import reference
 from sidecar.errors import ConfigError
@@ -28,9 +29,10 @@ _MINIMAL = "cluster: c\nopensearch: {url: 'http://h'}\n"
     [
         ("configuration.md", "keys", reference),
         ("fields.md", "fields", fields_reference),
+        ("cli.md", "commands", lambda: commands_reference(cli, "sidecar")),
         ("dashboards.md", "panels", lambda: dashboards_reference(saved_objects(loads(_MINIMAL)))),
     ],
-    ids=["keys", "fields", "panels"],
+    ids=["keys", "fields", "commands", "panels"],
 )
 def test_a_reference_is_the_generated_one(
     name: str, mark: str, generate: Callable[[], str], *, update_golden: bool
