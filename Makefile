@@ -54,6 +54,7 @@ chart: $(VENV)/.dev ## Write what is generated of the chart again: its schema, a
 docs: $(VENV)/.docs ## The documentation's site, in build/site; a link or an anchor that leads nowhere fails
 	@$(BIN)/python -m tests.support.site
 	@$(BIN)/zensical build --strict $(ARGS)
+	@$(BIN)/python -m tests.support.site check
 
 lock: $(VENV)/.uv ## Write requirements/ again; newer releases with ARGS=--upgrade
 	$(COMPILE) pyproject.toml --extra aws -o requirements/aws.txt

@@ -18,6 +18,7 @@ from tests.support.chart import CHART
 from tests.support.documented import PAGES, ROOT, RULES, Command, How, blocks, commands
 from tests.support.fakes.tls import make_certificate
 from tests.support.helm import KUBERNETES, call
+from tests.support.kubeapi import Api
 from tests.support.parts import not_run
 from tests.support.waiting import free_port, unique_name
 
@@ -145,6 +146,22 @@ def test_its_program_takes_its_words(command: Command, tmp_path: Path) -> None:
             check=False, input="",
         )  # fmt: skip
         assert "refused" in done.stderr, f"{command}: {done.stderr}{done.stdout}"
+
+
+def test_the_opensearch_to_try_with_is_taken(kubernetes_kubeconfig: Path, namespace: str) -> None:
+    # By kubectl, whose YAML is stricter than Python's.
+    api = Api(kubernetes_kubeconfig)
+    api.ensure_namespace(namespace)
+    api.close()
+
+    file, where = ROOT / "examples/kind/opensearch.yaml", ("--kubeconfig", kubernetes_kubeconfig, "-n", namespace)
+    words = [program("kubectl"), "apply", "--dry-run=server", "--validate=strict", *where, "-f", file]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"{name}/opensearch created (server dry run)" for name in ("service", "deployment.apps")
+    ]
 
 
 @cache

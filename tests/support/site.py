@@ -1,6 +1,9 @@
 """The pages of the documentation's site, from the files that people read in the repository.
 
-    python -m tests.support.site       writes them to build/docs, where zensical.toml takes them; `make docs` calls it
+    python -m tests.support.site           writes them to build/docs, where zensical.toml takes them
+    python -m tests.support.site check     fails if a page of the site that was built fetches something from elsewhere
+
+`make docs` calls both.
 
 The same Markdown is read in both places. Links between files become links between pages; what is no page, such as an
 example, is linked to where the repository is.
@@ -9,13 +12,15 @@ example, is linked to where the repository is.
 import os
 import re
 import shutil
+import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SITE = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
 PAGES = ROOT / SITE["docs_dir"]
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
 _OTHERS = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -25,6 +30,11 @@ _OTHERS = {
 }
 """Pages outside docs/, and what they are called in the site."""
 _CODE_IN_TABLE = re.compile(r"^\|.*`.*\\\|.*$", re.MULTILINE)
+_FETCHES = re.compile(
+    r'<(?:script|img|iframe|source)\b[^>]*\bsrc="?(?:https?:)?//|<link\b(?=[^>]*\brel="?(?:stylesheet|pre|modulepre))'
+    r'[^>]*\bhref="?(?:https?:)?//|\bdata-md-component="?source\b'
+)
+"""What has a browser ask another server; the last is the theme's box of a repository, for which it asks for stars."""
 _LINK = re.compile(r"(?P<before>\]\()(?P<target>[^)#\s]+)(?P<anchor>#[^)\s]*)?(?P<after>\))")
 
 
@@ -47,7 +57,7 @@ def page(text: str, source: str, names: Mapping[str, str], exists: Callable[[str
         ValueError: It links to a file that isn't there.
     """
     folder = os.path.dirname(source)  # noqa: PTH120 - a path in the repository, not of this machine
-    browse = SITE["repo_url"] + "/blob/main/"
+    browse = f"{REPOSITORY}/blob/main/"
 
     def moved(link: re.Match[str]) -> str:
         target, anchor = link["target"], link["anchor"] or ""
@@ -81,5 +91,15 @@ def write(folder: Path) -> None:
         (folder / name).write_text(text)
 
 
+def fetching(folder: Path) -> Iterator[str]:
+    """What in a site's pages a browser would fetch from elsewhere, each with its page."""
+    for file in sorted(folder.rglob("*.html")):
+        for found in _FETCHES.findall(file.read_text()):
+            yield f"{file.relative_to(folder)}: {found}"
+
+
 if __name__ == "__main__":
-    write(PAGES)
+    if sys.argv[1:] != ["check"]:
+        write(PAGES)
+    elif foreign := list(fetching(ROOT / SITE["site_dir"])):
+        sys.exit("\n".join(foreign))

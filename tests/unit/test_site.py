@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.site import ROOT, SITE, page, sources, write
+from tests.support.site import ROOT, SITE, fetching, page, sources, write
 
 _FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
@@ -86,8 +86,21 @@ def test_the_pages_are_written_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.glob("*.md")) == sorted(sources().values())
 
 
-def test_nothing_is_fetched_by_a_reader() -> None:
-    assert SITE["theme"]["font"] is False
-    assert "extra_css" not in SITE
-    assert "extra_javascript" not in SITE
-    assert "analytics" not in SITE.get("extra", {})
+@pytest.mark.parametrize(
+    ("html", "fetches"),
+    [
+        ('<script src="https://unpkg.com/shim"></script>', True),
+        ("<script defer src=//cdn.example/a.js></script>", True),
+        ('<link rel="stylesheet" href="https://fonts.example/css">', True),
+        ('<link href="https://fonts.example" rel="preconnect">', True),
+        ('<img alt="" src="https://img.example/badge.svg">', True),
+        ('<a class="md-source" data-md-component="source" href="https://github.com/a/b">', True),
+        ('<link rel="canonical" href="https://docs.example/">', False),
+        ('<a href="https://example.com">elsewhere</a>', False),
+        ('<script src="assets/bundle.js"></script><img src="images/a.svg">', False),
+    ],
+)
+def test_what_a_reader_would_fetch_from_elsewhere_is_found(html: str, fetches: bool, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(html)
+
+    assert bool(list(fetching(tmp_path))) is fetches
