@@ -80,11 +80,12 @@ def _bars(row: re.Match[str]) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write all pages and images into a folder, and nothing else."""
+    """Write all pages, images and styles into a folder, and nothing else."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    if (ROOT / "docs/images").is_dir():
-        shutil.copytree(ROOT / "docs/images", folder / "images")
+    shutil.copytree(ROOT / "docs/images", folder / "images")
+    for name in SITE["extra_css"]:
+        shutil.copy(ROOT / "docs" / name, folder)
     names = sources()
     for source, name in names.items():
         text = page((ROOT / source).read_text(), source, names, lambda path: (ROOT / path).exists())
