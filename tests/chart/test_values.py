@@ -113,7 +113,7 @@ def test_a_password_in_an_address_is_refused_without_being_shown(helm: Path, sec
     [
         ({}, "pipeline.cluster is missing: the cluster's name, such as --set pipeline.cluster=my-cluster"),
         ({"pipeline": {"cluster": "c"}}, "pipeline.opensearch.url is missing: such as --set pipeline.opensearch.url="),
-        (with_pipeline(opensearch={"url": "opensearch:9200"}), "https://opensearch.example, found \"opensearch:9200\""),
+        (with_pipeline(opensearch={"url": "opensearch:9200"}), 'https://opensearch.example, found "opensearch:9200"'),
         (with_pipeline(opensearch={"url": "ftp://opensearch"}), "pipeline.opensearch.url: expected an address such as"),
         (with_pipeline(dashboards={"url": "dashboards"}), "pipeline.dashboards.url: expected an address such as"),
         (with_pipeline(agent={"port": 2020}), "pipeline.fluentbit.port and pipeline.agent.port share a pod"),

@@ -133,7 +133,10 @@ def test_a_fluent_bit_that_has_just_started_does_not_tell_of_its_buffer() -> Non
 def test_a_fluent_bit_that_has_just_started_gets_the_time_to_tell_of_its_counters() -> None:
     answers = iter([says(404, b""), says(200, b""), *[FLUENT_BIT["/api/v1/metrics"]] * 2])
 
-    found = fluent_bit(FLUENT_BIT | {"/api/v1/metrics": lambda exchange: next(answers)(exchange)})
+    def metrics(exchange: Exchange) -> None:
+        next(answers)(exchange)
+
+    found = fluent_bit(FLUENT_BIT | {"/api/v1/metrics": metrics})
 
     assert {one.state for one in found} == {State.OK}
 
