@@ -11,7 +11,7 @@ def tool() -> None:
 
     \b
       as: it is
-    """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
+    """
 
 
 @tool.command()
@@ -24,7 +24,7 @@ def one(of: str) -> None:
       # This way:
       tool one --of a \\
           --help
-    """  # noqa: D301 - see above
+    """
 
 
 @tool.command(hidden=True)
