@@ -155,7 +155,7 @@ def test_the_opensearch_to_try_with_is_taken(kubernetes_kubeconfig: Path, namesp
     api.close()
 
     file, where = ROOT / "examples/kind/opensearch.yaml", ("--kubeconfig", kubernetes_kubeconfig, "-n", namespace)
-    words = [program("kubectl"), "apply", "--dry-run=server", "--validate=strict", *where, "-f", file]
+    words: list[str | Path] = [program("kubectl"), "apply", "--dry-run=server", "--validate=strict", *where, "-f", file]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stderr
