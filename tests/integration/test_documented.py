@@ -142,8 +142,8 @@ def test_its_program_takes_its_words(command: Command, tmp_path: Path) -> None:
         where = "--kube-apiserver" if name == "helm" else "--server"
         environment = os.environ | {"KUBECONFIG": str(tmp_path / "none"), "HOME": str(tmp_path)}
         done = subprocess.run(
-            [program(name), where, nowhere, *rest], env=environment, capture_output=True, text=True, timeout=60,
-            check=False, input="",
+            [program(name), where, nowhere, *rest], cwd=ROOT, env=environment, input="", capture_output=True, text=True,
+            timeout=60, check=False,
         )  # fmt: skip
         assert "refused" in done.stderr, f"{command}: {done.stderr}{done.stdout}"
 

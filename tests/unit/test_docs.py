@@ -20,6 +20,7 @@ from sidecar.render.dashboards import saved_objects
 from sidecar.render.dashboards.reference import dashboards_reference
 from sidecar.render.fields import CONTROL_PLANE_FIELDS, DEAD_LETTER_FIELDS, EVENT_FIELDS, LOG_FIELDS
 from sidecar.render.fields_reference import fields_reference
+from tests.support.chaos.rows import ROWS
 from tests.support.chart import VALUES, values
 from tests.support.documented import PAGES, blocks
 
@@ -118,6 +119,24 @@ def test_every_yaml_in_the_documentation_is_accepted(page: str, block: str) -> N
 def test_every_json_in_the_documentation_is_json(page: Path) -> None:
     for block in blocks(page.read_text(), "json"):
         assert json.loads(block)
+
+
+def test_the_errors_in_the_readme_are_those_of_its_file() -> None:
+    text = (ROOT / "README.md").read_text()
+    file = next(block for block in blocks(text, "yaml") if "redact" in block)
+    wrong = file.replace("rotate: daily", "rotate: weekly").replace("retain: 30d", "retian: 30d", 1)
+
+    with pytest.raises(ConfigError) as caught:
+        loads(wrong)
+
+    shown = next(block for block in blocks(text, "console") if "weekly" in block)
+    assert shown.splitlines()[1:] == [problem.located("pipeline.yaml") for problem in caught.value.problems]
+
+
+def test_the_table_of_faults_has_every_row_that_is_run() -> None:
+    section = (DOCS / "guarantees.md").read_text().partition("| row | what happens |")[2].partition("\n\n")[0]
+
+    assert re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE) == list(ROWS)
 
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *DOCS.glob("*.md")], ids=lambda page: page.name)
