@@ -19,6 +19,7 @@ PAGES = [
 ]
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_ASSIGNMENTS = re.compile(r"^(?:[A-Za-z_]\w*=\S+ )+")
 _SEPARATORS = {"|", "&&", ";", "||"}
 
 
@@ -119,7 +120,7 @@ class How(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """What becomes of the commands that a pattern matches from their beginning on.
+    """What becomes of the commands that a pattern matches from their beginning on, behind variables that are set for them.
 
     Attributes:
         why: Of EXCUSED the reason; of ELSEWHERE the file of the test, and behind a colon a text that it has.
@@ -131,7 +132,8 @@ class Rule:
 
     def takes(self, command: Command) -> bool:
         """Whether it is for a command."""
-        return re.match(self.pattern, " ".join(command.text.split())) is not None
+        text = _ASSIGNMENTS.sub("", " ".join(command.text.split()))
+        return re.match(self.pattern, text) is not None
 
 
 RULES = [
@@ -142,7 +144,7 @@ RULES = [
     Rule(r"sidecar (plan|apply)\b(?!.*--delete)", How.WITH_OPENSEARCH),
     Rule(r"sidecar apply .*--delete", How.ELSEWHERE, "tests/integration/test_apply.py:--delete"),
     Rule(r"sidecar doctor\b", How.ELSEWHERE, "tests/integration/test_doctor.py:doctor"),
-    Rule(r"(NODE_NAME=\S+ )?sidecar run\b", How.ELSEWHERE, "tests/integration/test_spine.py:Pipeline"),
+    Rule(r"sidecar run\b", How.ELSEWHERE, "tests/integration/test_spine.py:Pipeline"),
     Rule(r"sidecar controlplane replay\b", How.ELSEWHERE, "tests/unit/controlplane/test_replay.py:replay"),
     Rule(r"sidecar demo\b", How.ELSEWHERE, "tests/integration/test_demo.py:demo"),
     Rule(r"fluent-bit -c /tmp/fluent-sidecar/run", How.ELSEWHERE, "tests/support/pipeline.py:fluent_bit_file"),

@@ -66,7 +66,7 @@ def page(text: str, source: str, names: Mapping[str, str], exists: Callable[[str
         path = target.removeprefix(browse) if "://" in target else os.path.normpath(f"{folder}/{target}".lstrip("/"))
         if not exists(path):
             raise ValueError(f"{source}: {target} is not there")
-        where = names.get(path) or (path if path.startswith("docs/images/") else browse + path)
+        where = names.get(path) or (path if path.startswith("docs/") else browse + path)
         return link["before"] + where.removeprefix("docs/") + anchor + link["after"]
 
     return _CODE_IN_TABLE.sub(_bars, _LINK.sub(moved, text))
@@ -82,10 +82,7 @@ def _bars(row: re.Match[str]) -> str:
 def write(folder: Path) -> None:
     """Write all pages, images and styles into a folder, and nothing else."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    shutil.copytree(ROOT / "docs/images", folder / "images")
-    for name in SITE["extra_css"]:
-        shutil.copy(ROOT / "docs" / name, folder)
+    shutil.copytree(ROOT / "docs", folder, ignore=shutil.ignore_patterns("*.md"))
     names = sources()
     for source, name in names.items():
         text = page((ROOT / source).read_text(), source, names, lambda path: (ROOT / path).exists())

@@ -51,6 +51,7 @@ def test_every_link_to_an_anchor_leads_somewhere(source: str) -> None:
         ("README.md", "[a](docs/logs.md#json)", "[a](logs.md#json)"),
         ("docs/logs.md", "[a](fields.md)", "[a](fields.md)"),
         ("docs/logs.md", "[a](#json)", "[a](#json)"),
+        ("docs/how-it-works.md", "![a](images/how-it-works.svg)", "![a](images/how-it-works.svg)"),
         ("docs/logs.md", "[a](../README.md)", "[a](index.md)"),
         ("docs/kubernetes.md", "[a](../charts/fluent-sidecar/README.md)", "[a](chart.md)"),
         ("README.md", "[a](examples)", "[a](https://github.com/fluent-sidecar/fluent-sidecar/blob/main/examples)"),
@@ -84,6 +85,7 @@ def test_the_pages_are_written_and_nothing_else_is_left(tmp_path: Path) -> None:
     write(folder)
 
     assert sorted(path.name for path in folder.glob("*.md")) == sorted(sources().values())
+    assert (folder / "images/how-it-works.svg").is_file()
 
 
 @pytest.mark.parametrize(
