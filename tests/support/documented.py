@@ -120,7 +120,7 @@ class How(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """What becomes of the commands that a pattern matches from the beginning, behind the variables that are set for them.
+    """What becomes of the commands that a pattern matches from the beginning, behind the variables set for them.
 
     Attributes:
         why: Of EXCUSED the reason; of ELSEWHERE the file of the test, and behind a colon a text that it has.
