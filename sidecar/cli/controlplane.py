@@ -87,6 +87,9 @@ def replay(config_file: str, files: tuple[Path, ...], patience: int) -> None:
         )
     finally:
         progress.clear()
+    if not found.payloads:
+        click.echo("payloads: 0: the queue was empty")
+        return
     result = found.result
     click.echo(
         f"payloads: {found.payloads}, lines: {found.documents}: {result.stored} stored, {result.there} there already, "
