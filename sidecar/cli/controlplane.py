@@ -65,7 +65,7 @@ def replay(config_file: str, files: tuple[Path, ...], patience: int) -> None:
     """Read payloads again that the function could not deliver. Safe to repeat: what is there is not stored again.
 
     A FILE is what `aws sqs receive-message` prints, the body of such a message, an invocation's event, a payload (gzip,
-    or base64 of it on one line), or several of them, one after the other. Nothing is sent where something in it is none.
+    or base64 of it on one line), or several of them, one after the other. Nothing is sent if something in it is none.
 
     \b
     Examples:
