@@ -19,7 +19,10 @@ PAGES = [
 ]
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-_ASSIGNMENTS = re.compile(r"^(?:[A-Za-z_]\w*=\S+ )+")
+_ASSIGNMENTS = re.compile(r"^(?:[A-Za-z_]\w*=(?!\$\()\S+ )+")
+_RESULT = re.compile(r"^[A-Za-z_]\w*=\$\((.*)\)$", re.DOTALL)
+_BEGIN, _END = {"while", "for", "if"}, {"done", "fi"}
+_KEYWORDS = _BEGIN | _END | {"do", "then", "break"}
 _SEPARATORS = {"|", "&&", ";", "||"}
 
 
@@ -35,7 +38,7 @@ class Command:
 
     def calls(self) -> list[list[str]]:
         """The words of each program that it calls, without variables before it, redirections and comments."""
-        return list(_calls(_words(self.text)))
+        return list(_calls(_words(_RESULT.sub(r"\1", self.text))))
 
     def output(self) -> str:
         """The file that it writes its output to; nothing where it goes to the terminal."""
@@ -54,11 +57,12 @@ def _calls(words: Sequence[str]) -> Iterator[list[str]]:
     rest = iter(words)
     for word in rest:
         if word in _SEPARATORS:
-            yield call
+            if call:
+                yield call
             call = []
         elif word in {">", "<", ">>"}:
             next(rest)
-        elif call or not _ASSIGNMENT.match(word):
+        elif call or not (word in _KEYWORDS or _ASSIGNMENT.match(word)):
             call.append(word)
     if call:
         yield call
@@ -86,17 +90,20 @@ def commands_in(block: str) -> Iterator[str]:
     for line in lines:
         if line.startswith("$ "):
             text = line.removeprefix("$ ")
-            while _goes_on(text):
-                text = text.removesuffix("\\").rstrip(" ") + "\n" + next(lines)
+            while end := _goes_on(text):
+                text = text.removesuffix("\\").rstrip(" ") + end + next(lines)
             yield text
 
 
-def _goes_on(text: str) -> bool:
+def _goes_on(text: str) -> str:
+    """What is between this and the next line of a command; nothing where it is whole."""
     try:
         words = _words(text)
     except ValueError:  # a quotation that isn't closed
-        return True
-    return text.endswith("\\") or words[-1] in _SEPARATORS
+        return "\n"
+    if text.endswith("\\") or words[-1] in _SEPARATORS | {"do", "then"}:
+        return "\n"
+    return ";\n" if words[0] in _BEGIN and words[-1] not in _END else ""
 
 
 def inline(page: Path, program: str) -> list[str]:
@@ -132,7 +139,7 @@ class Rule:
 
     def takes(self, command: Command) -> bool:
         """Whether it is for a command."""
-        text = _ASSIGNMENTS.sub("", " ".join(command.text.split()))
+        text = _ASSIGNMENTS.sub("", " ".join(_RESULT.sub(r"\1", command.text).split()))
         return re.match(self.pattern, text) is not None
 
 
@@ -150,7 +157,7 @@ RULES = [
     Rule(r"fluent-bit -c /tmp/fluent-sidecar/run", How.ELSEWHERE, "tests/support/pipeline.py:fluent_bit_file"),
     Rule(r"helm (install|upgrade)\b", How.RENDERED),
     Rule(r"(helm uninstall|kubectl)\b", How.UNDERSTOOD),
-    Rule(r"aws (eks|iam|logs|opensearch|sqs|ssm) ", How.OF_AWS),
+    Rule(r"(while )?aws (cloudformation describe-|eks|iam|logs|opensearch|sqs|ssm)", How.OF_AWS),
     Rule(r"aws (s3 cp|cloudformation deploy)\b", How.EXCUSED, "needs AWS; it is the AWS CLI's own, and no operation"),
     Rule(r"export [A-Z_]+=", How.EXCUSED, "variables for the commands below them, whose tests have their own"),
     Rule(r"(kind|docker) ", How.EXCUSED, "needs Docker; .github/workflows/kind.yaml does the same on kind"),

@@ -54,6 +54,15 @@ def test_commands_are_found_with_all_their_lines() -> None:
     assert [command.output() for command in found] == ["", "", "file"]
 
 
+def test_a_loop_is_one_command_and_what_is_in_it_is_found() -> None:
+    loop = "$ while one > file &&\n      [ -s file ]; do\n    two x || break\n    three |\n      four\n  done\n"
+
+    first, result = (Command("page", text) for text in commands_in(f"{loop}$ URL=$(five --six)\n"))
+
+    assert first.calls() == [["one"], ["[", "-s", "file", "]"], ["two", "x"], ["three"], ["four"]]
+    assert result.calls() == [["five", "--six"]]
+
+
 def test_there_are_commands_on_many_pages() -> None:
     assert len({command.page for command in COMMANDS}) > 5
 
