@@ -144,6 +144,18 @@ def test_fluent_bit_gets_of_the_credentials_what_it_reads_itself_alone(helm: Pat
     assert mounts(containers(passwords)["fluent-bit"]).keys() == {"state", "run", "logs", "ca"}
 
 
+def test_the_job_gets_the_ca_that_is_beside_a_client_certificate_and_not_the_key(helm: Path) -> None:
+    values = yaml.safe_load((CHART / "ci/mtls-values.yaml").read_text()) | {"apply": {"existingSecret": "manager"}}
+    basic = {name: {"file": f"/run/secrets/manager/{name}"} for name in ("username", "password")}
+    values["pipeline"]["opensearch"]["manage"] = {"auth": {"basic": basic}}
+    job = one(render(helm, values), "Job")["spec"]["template"]["spec"]
+
+    [volume] = [found for found in job["volumes"] if found["name"] == "certificates"]
+    assert volume["secret"]["secretName"] == "opensearch-client"
+    assert [found["key"] for found in volume["secret"]["items"]] == ["ca.crt"]
+    assert mounts(job["containers"][0])["certificates"]["mountPath"] == "/run/secrets/opensearch"
+
+
 def test_the_managers_password_is_in_the_job_alone(helm: Path) -> None:
     objects = render(helm, CHART / "ci/manager-values.yaml")
     job = one(objects, "Job")["spec"]["template"]["spec"]

@@ -156,6 +156,34 @@ Keys of the credentials' Secret that Fluent Bit reads itself, as JSON: of a clie
 {{- end -}}
 
 {{/*
+Keys of the credentials' Secret that the Job which applies reads, as JSON: CAs that are beside a client certificate.
+*/}}
+{{- define "fluent-sidecar.applyKeys" -}}
+{{- $keys := list -}}
+{{- if .Values.credentials.existingSecret -}}
+{{- $p := include "fluent-sidecar.pipeline" . | fromYaml -}}
+{{- range list (dig "opensearch" "tls" "ca" "" $p) (dig "dashboards" "tls" "ca" "" $p) -}}
+{{- if eq (dir .) $.Values.credentials.mountPath -}}{{- $keys = append $keys (base .) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $keys | uniq | toJson -}}
+{{- end -}}
+
+{{/*
+What keys of the credentials' Secret are as a volume, from (dict "context" $ "keys" LIST).
+*/}}
+{{- define "fluent-sidecar.certificatesVolume" -}}
+- name: certificates
+  secret:
+    secretName: {{ .context.Values.credentials.existingSecret }}
+    defaultMode: 0440
+    items:
+      {{- range .keys }}
+      - {key: {{ . | quote }}, path: {{ . | quote }}}
+      {{- end }}
+{{- end -}}
+
+{{/*
 Environment variables, from (dict "own" LIST "extra" LIST "where" NAME): the user's take the place of the chart's, and
 none is there twice, which a server-side apply would refuse.
 */}}
