@@ -110,7 +110,7 @@ def _change(scene: Scene) -> None:
 
 
 def _seconds_of_change(release: Release, number: int, *, hurry: bool) -> float:
-    release.pipeline["logs"]["redact"] = [{"name": "none", "pattern": f"zz{number}", "replace": "y"}]
+    release.pipeline["logs"]["redact"] = [{"name": "bench", "pattern": f"zz{number}", "replace": "***"}]
     before = _applied(release)
     began = time.monotonic()
     release.edit(yaml.safe_dump(release.pipeline), hurry=hurry)
@@ -122,7 +122,7 @@ def _seconds_of_change(release: Release, number: int, *, hurry: bool) -> float:
 
 
 def _applied(release: Release) -> int:
-    return release.log().count("is in force")
+    return release.log().count("was changed, and is in force")
 
 
 def _cost(scene: Scene, seconds: float) -> None:

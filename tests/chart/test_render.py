@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from sidecar import __version__
+from sidecar.config import loads
 from tests.support.chart import CHART
 from tests.support.golden import check_golden
 from tests.support.helm import KUBERNETES, MINIMAL, call, containers, mounts, one, pod_of, pods_in, render
@@ -122,6 +123,25 @@ def test_two_releases_share_no_folder_and_no_name_outside_their_namespaces(helm:
         return {state["hostPath"]["path"], *names}
 
     assert not marks("b-c", "a") & marks("c", "a-b")
+
+
+@pytest.mark.parametrize(
+    ("values", "lease"),
+    [
+        ({"fullnameOverride": "other"}, "other"),
+        ({"fullnameOverride": "fluent-sidecar"}, "fluent-sidecar"),
+        ({"fullnameOverride": "other", "pipeline": MINIMAL["pipeline"] | {"events": {"lease": "mine"}}}, "mine"),
+        # What a ConfigMap of the user's says isn't known: the default.
+        ({"fullnameOverride": "other", "existingConfigMap": "mine"}, "fluent-sidecar"),
+    ],
+)
+def test_each_release_has_a_leader_of_its_own(helm: Path, values: dict[str, Any], lease: str) -> None:
+    objects = render(helm, MINIMAL | values)
+
+    assert [lease] in [rule.get("resourceNames") for rule in one(objects, "Role")["rules"]]
+    if "existingConfigMap" not in values:
+        text = one(objects, "ConfigMap")["data"]["pipeline.yaml"]
+        assert loads(text).events.lease == lease
 
 
 @pytest.mark.parametrize("release", ["r" * 53, "fluent-sidecar", "x"])
