@@ -39,9 +39,13 @@ def versions(
         OpenSearchError: They can't be read.
     """
     query = event_query(wanted, when, gaps=gaps)
-    pattern = event_index_pattern(reader.config.events)
-    for hit in reader.hits(pattern, query, only=only, newest_first=newest_first):
+    for hit in reader.hits(event_pattern(reader), query, only=only, newest_first=newest_first):
         yield hit.source
+
+
+def event_pattern(reader: Reader) -> str:
+    """The pattern of the indices that Events are in."""
+    return event_index_pattern(reader.config.events)
 
 
 def newest(found: Iterable[Json], make: Callable[[Json], Made], *, last: int | None = None) -> list[Made]:
