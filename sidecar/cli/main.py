@@ -13,6 +13,7 @@ from sidecar import __version__
 from sidecar.cli.controlplane import controlplane, lambda_
 from sidecar.cli.demo import demo
 from sidecar.cli.doctor import doctor
+from sidecar.cli.events import events
 from sidecar.cli.manage import apply, config_option, plan
 from sidecar.errors import SidecarError
 
@@ -246,5 +247,5 @@ def run(
     Supervisor(config_file, first, api, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-for command in (plan, apply, doctor, lambda_, controlplane, demo):
+for command in (plan, apply, doctor, events, lambda_, controlplane, demo):
     cli.add_command(command)

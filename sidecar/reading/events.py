@@ -96,3 +96,13 @@ def as_kubernetes(event: Mapping[str, Any]) -> Json:
             name: value for name, value in about.items() if name not in {"labels", "annotations"}
         }
     return {"apiVersion": found.pop("apiVersion", "v1"), "kind": found.pop("kind", "Event"), **found}
+
+
+def sort_key(event: Mapping[str, Any], path: str) -> tuple[int, float, str]:
+    """What Events are sorted by: the value at a path. Those without it come first, then numbers, then texts."""
+    value: Any = event
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None:
+        return 0, 0.0, ""
+    return (1, float(value), "") if isinstance(value, (int, float)) else (2, 0.0, str(value))

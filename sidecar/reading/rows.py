@@ -94,9 +94,7 @@ def age(moment: datetime | None, now: datetime) -> str:
 def span(duration: float) -> str:
     """A time in seconds, as kubectl writes it: the longer, the coarser."""
     seconds = max(0, int(duration))
-    for below, unit, smaller in _STEPS:
-        if seconds < below:
-            break
+    unit, smaller = next((unit, smaller) for below, unit, smaller in _STEPS if seconds < below)
     much, little = divmod(seconds, _SECONDS[unit])
     little = little // _SECONDS[smaller] if smaller else 0
     return f"{much}{unit}{little}{smaller}" if little else f"{much}{unit}"
