@@ -14,7 +14,9 @@ from sidecar.cli.controlplane import controlplane, lambda_
 from sidecar.cli.demo import demo
 from sidecar.cli.doctor import doctor
 from sidecar.cli.events import events
+from sidecar.cli.logs import logs
 from sidecar.cli.manage import apply, config_option, plan
+from sidecar.cli.problems import problems
 from sidecar.errors import SidecarError
 
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong input."
@@ -247,5 +249,5 @@ def run(
     Supervisor(config_file, first, api, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-for command in (plan, apply, doctor, events, lambda_, controlplane, demo):
+for command in (plan, apply, doctor, events, problems, logs, lambda_, controlplane, demo):
     cli.add_command(command)
