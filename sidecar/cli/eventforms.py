@@ -118,7 +118,7 @@ class Printer:
         moment = now()
         names = heads(wide=self.wish.form == "wide", namespace=self.wish.namespaces)
         self._columns = columns = terminal.Columns(names, (self._cells(each, moment) for each in rows))
-        with terminal.output(pager=not self.wish.watch) as write:
+        with terminal.output(pager=not self.wish.watch, at_end=not self.wish.sort_by) as write:
             if self.wish.heads and (rows or self.wish.watch):
                 write(columns.head())
             for each in rows:

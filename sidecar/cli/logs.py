@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar.cli import terminal
-from sidecar.cli.manage import config_option
 from sidecar.cli.reading import clock, namespace_of, reader, tell_nothing, when_options, where_options, window_of
 from sidecar.errors import InputError
 
@@ -27,9 +26,19 @@ _TOGETHER = 5000
 
 @click.command(short_help="Show pod logs like kubectl logs, of pods that may be gone.")
 @click.argument("target", metavar="[POD | KIND/NAME]", required=False)
-@config_option
+@click.option(
+    "--config",
+    "config_file",
+    default="pipeline.yaml",
+    show_default=True,
+    envvar="SIDECAR_CONFIG",
+    metavar="FILE",
+    help="The configuration. Also: SIDECAR_CONFIG.",
+)
 @where_options
-@click.option("-c", "--container", "containers", metavar="NAME", multiple=True, help="Of this container.")
+@click.option(
+    "-c", "--container", "containers", metavar="NAME", multiple=True, help="Of this container; -c is no file here."
+)
 @when_options("1h ago, or with --tail the beginning")
 @click.option("--tail", type=click.IntRange(1), metavar="N", help="The last N only.")
 @click.option(
@@ -80,6 +89,9 @@ def logs(
 
     if follow and (until or previous):
         raise InputError("-f shows what arrives: it goes with neither --until nor --previous", hint="leave one out")
+    if any("/" in name or "." in name for name in containers):
+        hint = f"--config {containers[0]} is what you mean, or SIDECAR_CONFIG"
+        raise InputError(f"-c {containers[0]}: here -c is a container, as for kubectl", hint=hint)
     where = namespace_of(namespace, kubeconfig, context, everywhere=all_namespaces)
     about = kinds.target(target if "/" in target else f"pod/{target}") if target else None
     opened = reader(config_file)
@@ -98,6 +110,8 @@ def logs(
     if follow:
         _follow(opened, wanted, when, tail, show)
     elif not _show(opened, wanted, when, tail, show, previous=previous):
+        if previous:
+            terminal.note("Of no container there are lines of two runs:")
         _tell_nothing(opened, wanted, when)
     if opened.incomplete:
         terminal.note(f"warning: {opened.incomplete}: some may be missing")
@@ -139,8 +153,6 @@ def _show(
     from sidecar.reading import logs as read  # noqa: PLC0415 - see sidecar.cli.main
 
     runs = read.previous_runs(opened, wanted, when) if previous else None
-    if runs is not None and not runs:
-        return 0
     if tail:
         found: Iterable[Json] = read.last_lines(opened, wanted, when, tail, runs=runs)
     else:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _DEFAULT = timedelta(days=1)
 _HEADS = ("STATE", "WORKLOAD", "REASON", "SINCE", "LAST SEEN", "COUNT")
 _INDENT, _LEAST_WIDTH = " " * 10, 60
+_LONGEST = 600
+"""Characters of a message that people see; scripts see all."""
 
 
 @click.command(short_help="Tell what is wrong in the cluster, and what was until lately.")
@@ -66,8 +68,9 @@ def problems(
     when = window_of(since, until, _DEFAULT)
     told = problems_in(opened, wanted, when)
     shown = [problem for problem in told if state in {"all", problem.state}]
-    # What is wrong now is what people look for: at the end, above the prompt.
-    shown.sort(key=lambda problem: (problem.state == "open", problem.resolved_at or problem.last_seen))
+    # What is wrong now, and lately, is what people look for.
+    shown.sort(key=lambda problem: problem.resolved_at or problem.last_seen, reverse=True)
+    shown.sort(key=lambda problem: problem.state)
     if output == "json":
         _print_json(shown, opened.config.cluster, opened.incomplete)
     elif shown:
@@ -121,6 +124,7 @@ def _cells(problem: "Problem", moment: datetime, *, namespaces: bool) -> tuple[s
 
 
 def _wrapped(text: str, width: int) -> list[str]:
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     if not sys.stdout.isatty():
         return [_INDENT + text]
     return textwrap.wrap(

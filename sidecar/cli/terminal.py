@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -62,15 +63,21 @@ class Columns:
 
 
 @contextmanager
-def output(*, pager: bool) -> Iterator[Write]:
+def output(*, pager: bool, at_end: bool = False) -> Iterator[Write]:
     """Where an answer goes: to a pager where a terminal is too small for it, else to the standard output.
 
     $PAGER chooses another than less; `cat`, or nothing, is none.
+
+    Args:
+        pager: Whether one may be used.
+        at_end: Whether the end is what people want to see first.
     """
     chosen = shlex.split(os.environ.get("PAGER", "less")) if pager and _has_terminal() else []
     if not chosen or chosen[0] == "cat" or not shutil.which(chosen[0]):
         yield _print
         return
+    if at_end and Path(chosen[0]).name == "less":
+        chosen.append("+G")
     environment = {"LESS": "FRX", "LESSCHARSET": "utf-8", **os.environ}
     process = subprocess.Popen(chosen, stdin=subprocess.PIPE, env=environment)  # noqa: S603 - what the user chose
     assert process.stdin

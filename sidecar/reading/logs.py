@@ -55,7 +55,7 @@ def hits(reader: Reader, wanted: Selection, when: Window, *, newest_first: bool 
     """
     query = log_query(wanted, when)
     if runs is not None:
-        query = {"bool": {"filter": [query, any_of(runs)]}}
+        query = {"bool": {"filter": [query, any_of(runs) if runs else {"match_none": {}}]}}
     yield from reader.hits(log_pattern(reader), query, newest_first=newest_first)
 
 
