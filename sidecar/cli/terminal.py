@@ -107,6 +107,7 @@ def follow(new: Callable[[], Iterator[Any]], show: Callable[[Any], None]) -> Non
     """
     failures = 0
     try:
+        sys.stdout.flush()
         while not _closed(min(_POLL_SECONDS * 2**failures, _LONGEST_SECONDS)):
             try:
                 for found in new():
