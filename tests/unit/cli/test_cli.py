@@ -29,7 +29,8 @@ from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
 COMMANDS = {
-    "apply", "controlplane", "demo", "doctor", "init", "lambda", "plan", "render-config", "run", "schema", "validate",
+    "apply", "completion", "controlplane", "demo", "doctor", "events", "init", "lambda", "logs", "plan", "problems",
+    "render-config", "run", "schema", "validate", "version",
 }  # fmt: skip
 SECRET = "hunter2"
 
