@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -230,3 +231,18 @@ def test_bash_completes_commands_options_and_values(words: str, found: str, tmp_
         check=True,
     )
     assert done.stdout.strip() == found
+
+
+_DOCUMENTED = [
+    line.removeprefix("$ ").partition(" #")[0].partition(" |")[0].partition(" >")[0].partition(" ||")[0].strip()
+    for line in (Path(__file__).parents[3] / "docs" / "reading.md").read_text().splitlines()
+    if line.startswith("$ sidecar ")
+]
+
+
+@pytest.mark.parametrize("line", [line for line in _DOCUMENTED if not {"-w", "-f", "cluster"} & set(line.split())])
+def test_what_the_documentation_says_works(server: Searched, line: str) -> None:
+    put(server, event("a"), event("b", type="Warning", reason="Failed"))
+    result = run(*shlex.split(line)[1:])
+    assert result.exit_code == 0 or "--check" in line, result.output
+    assert result.stdout or re.match(r"No (events|lines|problems) in|[0-9]+ open", result.stderr)
