@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 _SECONDS = 60.0
 """A search over months of indices may take its time."""
-_FIRST_PAGE, _LARGEST_PAGE, _GROWTH = 100, 5000, 10
+_FIRST_PAGE, _LARGEST_PAGE, _GROWTH = 100, 2000, 10
 _PAGE_TEXT = 4 * 2**20
 """Characters of a page; lines may be megabytes long."""
 _INDICES = 10_000
@@ -151,6 +151,7 @@ class Reader:
             left = None if left is None else left - len(found)
             body["search_after"] = found[-1]["sort"]
             size = _next_size(size, found)
+            del found, hit  # a page at a time is enough to hold
 
     def _note(self, shards: Mapping[str, Any], *, timed_out: bool) -> None:
         total, successful = shards.get("total", 0), shards.get("successful", 0)
