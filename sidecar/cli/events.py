@@ -26,7 +26,12 @@ _DEFAULT = timedelta(hours=1)
 @click.command(short_help="Show Events like kubectl get events, of any time.")
 @config_option
 @where_options
-@click.option("--for", "target", metavar="KIND/NAME", help="About one object; of a workload also its pods.")
+@click.option(
+    "--for",
+    "target",
+    metavar="KIND/NAME",
+    help="About this object, and what it has made: of a Deployment also its pods.",
+)
 @click.option("--types", metavar="TYPE,...", help="Of these types: Normal, Warning.")
 @click.option("--reason", "reasons", metavar="REASON,...", help="With these reasons, such as BackOff.")
 @when_options("1h ago, or with --last the beginning")
@@ -65,13 +70,13 @@ def events(
 
     \b
     Examples:
-      sidecar events                                     # of the last hour
+      sidecar events                                   # of the last hour
       sidecar events -A --types Warning --since 3d
       sidecar events -n shop --for deployment/web --last 20
       sidecar events -A --since 2026-11-26 --until 2026-11-27
       sidecar events -A -w
       sidecar events -A -o json | jq -r '.items[].reason' | sort | uniq -c
-      sidecar events -A --source cluster                 # what the API server still has
+      sidecar events -A --source cluster               # what the API server has
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
 

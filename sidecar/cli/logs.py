@@ -81,7 +81,7 @@ def logs(
       sidecar logs deployment/web --since 2h --level error
       sidecar logs web-5d4f8c7b96-x2v7q -c main --tail 100
       sidecar logs -A --grep "connection refused" --since 1d --prefix
-      sidecar logs deploy/web --previous                 # what it said before it was restarted
+      sidecar logs deploy/web --previous               # before it was restarted
       sidecar logs deploy/web -f --timestamps
       sidecar logs deploy/web -o json | jq -r '.data.user.id'
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
