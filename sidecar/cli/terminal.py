@@ -18,7 +18,7 @@ from sidecar.errors import KubernetesUnavailable, OpenSearchUnavailable
 
 Write = Callable[[str], None]
 
-_POLL_SECONDS, _LONGEST_SECONDS = 2.0, 30.0
+_POLL_SECONDS, _LONGEST_SECONDS = 2.0, 10.0
 _USUAL_WIDTHS = {"LAST SEEN": 9, "FIRST SEEN": 10, "TYPE": 7, "REASON": 17, "OBJECT": 36}
 
 
