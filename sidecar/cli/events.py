@@ -95,10 +95,12 @@ def events(
     wish = Wish(form, last, _path(sort_by), namespaces=not where, heads=not no_headers, watch=watch)
     printer = Printer(wish)
     if source == "cluster":
-        _from_cluster(wanted, when, printer, kubeconfig, context)
+        with terminal.until_ended():
+            _from_cluster(wanted, when, printer, kubeconfig, context)
         return
     if watch:
-        _watch(opened, wanted, when, printer)
+        with terminal.until_ended():
+            _watch(opened, wanted, when, printer)
     elif not printer.newest(_found(opened, wanted, when, wish)):
         tell_nothing("events", _nothing(opened), wanted, when)
     if opened.incomplete:

@@ -108,7 +108,8 @@ def logs(
     when = window_of(since, until, None if tail or previous else _DEFAULT)
     show = _Form(json=form == "json", timestamps=timestamps, prefix=prefix)
     if follow:
-        _follow(opened, wanted, when, tail, show)
+        with terminal.until_ended():
+            _follow(opened, wanted, when, tail, show)
     elif not _show(opened, wanted, when, tail, show, previous=previous):
         if previous:
             terminal.note("Of no container there are lines of two runs:")

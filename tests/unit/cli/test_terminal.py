@@ -117,5 +117,6 @@ def test_ctrl_c_ends_it_quietly(looks: Looks, capsys: pytest.CaptureFixture[str]
     def interrupted(_found: str) -> None:
         raise KeyboardInterrupt
 
-    terminal.follow(looks.new, interrupted)
+    with terminal.until_ended():
+        terminal.follow(looks.new, interrupted)
     assert capsys.readouterr() == ("", "")
