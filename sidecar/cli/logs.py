@@ -36,9 +36,7 @@ _TOGETHER = 5000
     help="The configuration. Also: SIDECAR_CONFIG.",
 )
 @where_options
-@click.option(
-    "-c", "--container", "containers", metavar="NAME", multiple=True, help="Of this container; -c is no file here."
-)
+@click.option("-c", "--container", "containers", metavar="NAME", multiple=True, help="Of this container.")
 @when_options("1h ago, or with --tail the beginning")
 @click.option("--tail", type=click.IntRange(1), metavar="N", help="The last N only.")
 @click.option(

@@ -1,9 +1,9 @@
 """All documents that a query finds, in order and in bounded memory, however many they are.
 
 Pages follow each other by `search_after`, not by a point in time: documents are never changed, and each has a place
-of its own (time, index, number within it), so that a page never doubles or leaves out what was there when the first
-one was read. That takes the right to search and no other, and holds nothing on the server. All pages are read from
-the same copies of the indices, of which one may be a second ahead of another.
+of its own (time, index, and its number there, for our indices have one shard), so that a page never doubles or leaves
+out what was there when the first one was read. That takes the right to search and no other, and holds nothing on the
+server. All pages are read from the same copies of the indices, of which one may be a second ahead of another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
