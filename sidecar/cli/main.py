@@ -14,6 +14,7 @@ from sidecar.cli.controlplane import controlplane, lambda_
 from sidecar.cli.demo import demo
 from sidecar.cli.doctor import doctor
 from sidecar.cli.manage import apply, config_option, plan
+from sidecar.cli.report import report
 from sidecar.errors import SidecarError
 
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong input."
@@ -246,5 +247,5 @@ def run(
     Supervisor(config_file, first, api, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-for command in (plan, apply, doctor, lambda_, controlplane, demo):
+for command in (plan, apply, doctor, report, lambda_, controlplane, demo):
     cli.add_command(command)
