@@ -2,7 +2,7 @@
 
 import gc
 import os
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -25,7 +25,7 @@ from sidecar.cli.manage import config_option
 @click.option("-A", "--all-namespaces", is_flag=True, help="All of them; so it is without -n too.")
 @click.option("--title", metavar="TEXT", help="Of the page. Default: one that names the cluster.")
 @click.option("--force", is_flag=True, help="Replace a file that is no report.")
-def report(
+def report(  # noqa: PLR0917 - click passes them by name
     config_file: str,
     output: str,
     since: str,
@@ -61,7 +61,8 @@ def report(
         raise click.UsageError(f"-o wants a file, and {output!r} is none.")
     now = datetime.now().astimezone()
     when = window(since, until, now=now, default=timedelta(days=1))
-    start, end = when.since or now, min(when.until or now, now)
+    # Before 1970 there were no clusters.
+    start, end = max(when.since or now, datetime.fromtimestamp(0, UTC)), min(when.until or now, now)
     if start >= end:
         raise click.UsageError(f"--since {since} is not in the past.")
     made = make(load(config_file), start=start, end=end, now=now, namespace=namespace or "", title=title or "")

@@ -14,7 +14,7 @@ _STEPS = (
     1, 2, 5, 10, 15, 30,
     *(minutes * _MINUTE for minutes in (1, 2, 5, 10, 15, 20, 30)),
     *(hours * _HOUR for hours in (1, 2, 3, 6, 12)),
-    *(days * _DAY for days in (1, 2, 5, 10, 20, 50, 100)),
+    *(days * _DAY for days in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)),
 )
 # fmt: on
 """Seconds; each begins at whole ones of its own since 1970, as OpenSearch's fixed intervals do."""
@@ -49,10 +49,6 @@ class Axis:
             count = max(1, -int(-(last - floor) // step))
             if count <= most:
                 break
-        else:
-            step = -int(-(last - first) // (most * _DAY) - 1) * _DAY
-            floor = first // step * step
-            count = max(1, -int(-(last - floor) // step))
         return cls(datetime.fromtimestamp(floor, UTC), timedelta(seconds=step), count)
 
     @property
@@ -94,7 +90,7 @@ class Axis:
     def _apart(self, most: int) -> int:
         """Seconds between two words."""
         whole = self.count * self.seconds
-        fitting = (step for step in _STEPS if step % self.seconds == 0 and whole / step <= most)
+        fitting = (step for step in _STEPS if step % self.seconds == 0 and whole / step < most + 1)
         return next(fitting, -(-whole // (most * self.seconds)) * self.seconds)
 
     def _word(self, moment: datetime, step: int) -> str:

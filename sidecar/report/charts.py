@@ -5,9 +5,11 @@ which browsers show and screen readers read; gaps are drawn behind the bars; and
 bucket begins. Classes instead of colours: the page's style sheet knows light from dark.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SPACE = 8
+_FEW = 6
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Timeline:
         axis: The buckets.
         series: From the bottom to the top.
         gaps: Start and end of what may be missing.
+        whole: Whether values are numbers of things.
         tell: How a value is told.
         unit: How a value is told at the axis.
     """
@@ -78,16 +82,16 @@ class Timeline:
     axis: Axis
     series: Sequence[Series]
     gaps: Sequence[tuple[datetime, datetime]] = ()
+    whole: bool = True
     tell: "Callable[[float], str]" = text.number
     unit: "Callable[[float], str]" = text.short_number
 
 
 def draw(chart: Timeline, size: Size) -> str:
     """The chart as an `svg` element of an HTML page."""
-    import pygal  # noqa: PLC0415 - what reads the counts need not load it
-    from pygal.style import Style  # noqa: PLC0415 - as above
-
-    plain = Style(font_family="inherit", label_font_size=12, major_label_font_size=12)
+    top = max(1.0, *map(sum, zip(*(series.values for series in chart.series), strict=True)))
+    pygal = _pygal()
+    plain = pygal.style.Style(font_family="inherit", label_font_size=12, major_label_font_size=12)
     bars = pygal.StackedBar(
         width=size.width,
         height=size.height,
@@ -103,11 +107,22 @@ def draw(chart: Timeline, size: Size) -> str:
         truncate_label=-1,
         value_formatter=chart.unit,
         x_labels=chart.axis.words(size.words),
-        range=(0, max(1.0, *map(sum, zip(*(series.values for series in chart.series), strict=True)))),
+        # Of little there are no halves.
+        y_labels=range(int(top) + 1) if chart.whole and top < _FEW else None,
+        range=(0, top),
     )
     for series in chart.series:
         bars.add(series.name, list(series.values))
     return tostring(_finished(bars.render_tree(), chart, size), encoding="unicode", short_empty_elements=True)
+
+
+@cache
+def _pygal() -> Any:
+    """The library, without the hook for its maps that it leaves in the imports: Python 3.11 warns of it."""
+    import pygal.style  # noqa: PLC0415 - what only counts need not load it
+
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
+    return pygal
 
 
 def _finished(root: Any, chart: Timeline, size: Size) -> Element:
@@ -127,10 +142,12 @@ def _finished(root: Any, chart: Timeline, size: Size) -> Element:
     SubElement(drawn, "title", {"id": f"{key}-title"}).text = chart.title
     SubElement(drawn, "desc", {"id": f"{key}-desc"}).text = chart.summary
     canvas = SubElement(drawn, "g", {"transform": plot.get("transform"), "aria-hidden": "true"})
-    width, height = float(frame.get("width")), float(frame.get("height"))
-    canvas.extend(_axis_of_values(plot))
+    width = float(frame.get("width"))
+    values = list(_axis_of_values(plot))
+    canvas.extend(values)
     canvas.extend(_axis_of_time(plot, width / chart.axis.count))
-    canvas.extend(_gaps(chart, width, height, key))
+    # Bars stand on the line of zero, which is the first.
+    canvas.extend(_gaps(chart, width, float(str(values[0].get("d")).split()[1]), key))
     for series, group in zip(chart.series, plot.findall("g[@class]/g[@class='bars']"), strict=True):
         canvas.append(_bars(series, group, chart))
     return drawn

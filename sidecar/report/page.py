@@ -23,8 +23,8 @@ from sidecar.report.model import Report
 
 MOST = 50
 """Rows of a table, or problems, that are shown; what is beyond is told as a number."""
-_LONGEST = 2_000
-"""Characters of one value; some messages have a hundred thousand."""
+_LONGEST = 300
+"""Characters of one value, where the template does not say another number; names of Kubernetes have 253 at most."""
 _PLACE = Path(__file__).parent
 
 
@@ -67,7 +67,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["cut"] = text.visible
+    environment.filters["cut"] = _cut
     environment.globals |= {
         "ago": text.ago, "clock": text.moment, "iso": text.iso, "number": text.number, "percent": text.percent,
         "share": _share, "size": text.size, "span": text.span, "times": _times,
@@ -78,6 +78,11 @@ def _template() -> Any:
 def _shown(value: Any) -> Any:
     """What becomes of each value before it is escaped."""
     return text.visible(value, _LONGEST) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _cut(value: str, limit: int) -> Markup:
+    """A text of another length than others may have; escaped."""
+    return Markup.escape(text.visible(value, limit))
 
 
 def _share(part: float, most: float) -> str:
@@ -105,7 +110,7 @@ def _events(report: Report) -> _Chart | None:
         ],
         [(gap.start, gap.end) for gap in events.gaps],
     )
-    return _chart(timeline, f"Events in each {text.span(axis.step)}:")
+    return _chart(timeline, f"Events in each {text.span(axis.step)}")
 
 
 def _lines(report: Report) -> _Chart | None:
@@ -119,7 +124,7 @@ def _lines(report: Report) -> _Chart | None:
         axis,
         [Series("lines", "lines", logs.lines)],
     )
-    return _chart(timeline, f"Log lines in each {text.span(axis.step)}:")
+    return _chart(timeline, f"Log lines in each {text.span(axis.step)}")
 
 
 def _error_rate(report: Report) -> _Chart | None:
@@ -133,10 +138,11 @@ def _error_rate(report: Report) -> _Chart | None:
         f"{text.percent(logs.errors_total, logs.lines_total)} of all lines; the most in one bar is {max(rates):.3g} %",
         axis,
         [Series("errors", "errors", rates)],
+        whole=False,
         tell=lambda value: f"{value:.3g} %",
         unit=lambda value: f"{value:.3g} %",
     )
-    return _chart(timeline, f"Errors among the lines of each {text.span(axis.step)}:")
+    return _chart(timeline, f"Errors among the lines of each {text.span(axis.step)}")
 
 
 def _peak(report: Report, values: Sequence[float], what: str) -> str:

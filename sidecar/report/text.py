@@ -1,7 +1,6 @@
 """Numbers, times and what users write -> text for people. Pure."""
 
 import re
-import unicodedata
 from datetime import UTC, datetime, timedelta
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -28,7 +27,7 @@ def visible(value: str, limit: int = 0) -> str:
     if limit and len(shown) > limit:
         shown = f"{shown[:limit]}… ({number(len(value))} characters)"
     shown = _UNSEEN.sub(lambda found: _escaped(found[0]), shown)
-    return _MANY_MARKS.sub(lambda found: found[0][:_MARKS], unicodedata.normalize("NFC", shown))
+    return _MANY_MARKS.sub(lambda found: found[0][:_MARKS], shown)
 
 
 def _escaped(character: str) -> str:
