@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from sidecar.cli.manage import config_option
+from sidecar.cli.reading import now, when_options, window_of
+from sidecar.errors import InputError
 
 
 @click.command(short_help="Write what a cluster went through as one HTML file.")
@@ -16,23 +18,19 @@ from sidecar.cli.manage import config_option
     "-o", "--output", default="report.html", show_default=True, metavar="FILE",
     help="An earlier report is replaced; - prints it.",
 )  # fmt: skip
-@click.option(
-    "--since", default="24h", show_default=True, metavar="TIME",
-    help="An age (30m, 2h, 3d), a time of today (14:05), a date or a time (2026-11-26T14:05Z).",
-)  # fmt: skip
-@click.option("--until", metavar="TIME", help="The same. Default: now.")
+@when_options("24 hours ago")
 @click.option("-n", "--namespace", metavar="NAME", help="This one alone.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="All of them; so it is without -n too.")
 @click.option("--title", metavar="TEXT", help="Of the page. Default: one that names the cluster.")
 @click.option("--force", is_flag=True, help="Replace a file that is no report.")
-def report(  # noqa: PLR0917 - click passes them by name
+def report(
+    *,
     config_file: str,
     output: str,
-    since: str,
+    since: str | None,
     until: str | None,
     namespace: str | None,
     title: str | None,
-    *,
     all_namespaces: bool,
     force: bool,
 ) -> None:
@@ -50,22 +48,20 @@ def report(  # noqa: PLR0917 - click passes them by name
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
     gc.enable()
     from sidecar.config import load  # noqa: PLC0415 - see sidecar.cli.main
-    from sidecar.reading.window import window  # noqa: PLC0415
     from sidecar.report.file import write  # noqa: PLC0415
     from sidecar.report.make import make  # noqa: PLC0415
     from sidecar.report.page import page  # noqa: PLC0415
 
     if namespace and all_namespaces:
-        raise click.UsageError("-n and -A exclude each other.")
+        raise InputError("-n and -A don't go together", hint="say one of them")
     if not output or output.endswith("/") or Path(output).is_dir():
         raise click.UsageError(f"-o wants a file, and {output!r} is none.")
-    now = datetime.now().astimezone()
-    when = window(since, until, now=now, default=timedelta(days=1))
-    # Before 1970 there were no clusters.
-    start, end = max(when.since or now, datetime.fromtimestamp(0, UTC)), min(when.until or now, now)
+    moment, when = now(), window_of(since, until, timedelta(days=1))
+    # Before 1970 there were no clusters, and of the future nothing is known.
+    start, end = max(when.since or moment, datetime.fromtimestamp(0, UTC)), min(when.until or moment, moment)
     if start >= end:
-        raise click.UsageError(f"--since {since} is not in the past.")
-    made = make(load(config_file), start=start, end=end, now=now, namespace=namespace or "", title=title or "")
+        raise InputError(f"--since {since} is not in the past", hint="an age counts back from now")
+    made = make(load(config_file), start=start, end=end, now=moment, namespace=namespace or "", title=title or "")
     html = page(made)
     if output == "-":
         click.echo(html, nl=False)

@@ -39,9 +39,13 @@ def versions(
         OpenSearchError: They can't be read.
     """
     query = event_query(wanted, when, gaps=gaps)
-    pattern = event_index_pattern(reader.config.events)
-    for hit in reader.hits(pattern, query, only=only, newest_first=newest_first):
+    for hit in reader.hits(event_pattern(reader), query, only=only, newest_first=newest_first):
         yield hit.source
+
+
+def event_pattern(reader: Reader) -> str:
+    """The pattern of the indices that Events are in."""
+    return event_index_pattern(reader.config.events)
 
 
 def newest(found: Iterable[Json], make: Callable[[Json], Made], *, last: int | None = None) -> list[Made]:
@@ -92,3 +96,13 @@ def as_kubernetes(event: Mapping[str, Any]) -> Json:
             name: value for name, value in about.items() if name not in {"labels", "annotations"}
         }
     return {"apiVersion": found.pop("apiVersion", "v1"), "kind": found.pop("kind", "Event"), **found}
+
+
+def sort_key(event: Mapping[str, Any], path: str) -> tuple[int, float, str]:
+    """What Events are sorted by: the value at a path. Those without it come first, then numbers, then texts."""
+    value: Any = event
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None:
+        return 0, 0.0, ""
+    return (1, float(value), "") if isinstance(value, (int, float)) else (2, 0.0, str(value))

@@ -97,14 +97,18 @@ class Reader:
         order = [{"_index": "asc"}, {"_seq_no": "asc"}]
         yield from self._pages(pattern, {"query": query, "sort": order}, only, None)
 
-    def heads(self, pattern: str) -> dict[str, int]:
-        """The highest number in each index that has documents.
+    def heads(self, pattern: str, query: Json) -> dict[str, int]:
+        """The highest number, in each index, of what a query finds.
 
         Raises:
             OpenSearchError: They can't be told.
         """
         highest = {"highest": {"max": {"field": "_seq_no"}}}
-        body = {"size": 0, "aggs": {"index": {"terms": {"field": "_index", "size": _INDICES}, "aggs": highest}}}
+        body = {
+            "query": query,
+            "size": 0,
+            "aggs": {"index": {"terms": {"field": "_index", "size": _INDICES}, "aggs": highest}},
+        }
         answer = self.search(pattern, body)
         buckets = answer.get("aggregations", {}).get("index", {}).get("buckets", [])
         return {str(bucket["key"]): int(bucket["highest"]["value"]) for bucket in buckets}

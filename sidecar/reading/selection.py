@@ -90,6 +90,11 @@ def log_query(wanted: Selection, when: Window) -> Json:
     return {"bool": {"filter": filters}}
 
 
+def made_by(kind: str) -> tuple[tuple[str, str], ...]:
+    """What is made of an object of a kind: kinds, and the pattern of what their names have behind the maker's."""
+    return _MADE.get(kind, ())
+
+
 def matching(field: str, value: str, *, exact_case: bool = True) -> Json:
     """A field has this value."""
     return {"term": {field: value if exact_case else {"value": value, "case_insensitive": True}}}
@@ -146,7 +151,7 @@ def _object(wanted: Target, names: _Names) -> Json:
     unknown = [] if wanted.kind in _BELOW_A_WORKLOAD else [{"exists": {"field": "workload.name"}}]
     made = [
         {"bool": {"filter": [found], "must_not": unknown}}
-        for kind, suffix in _MADE.get(wanted.kind, ())
+        for kind, suffix in made_by(wanted.kind)
         if (found := _is(names, (kind,), {"regexp": {names.name: f"{_literally(wanted.name)}({suffix})"}}))
     ]
     return any_of([*([own] if own else []), *of_workload, *made])
