@@ -309,7 +309,7 @@ class Report:
     def summary(self) -> str:
         """What it comes to, in a line."""
         told = [
-            f"{len(self.problems.open)} problems open, {len(self.problems.resolved)} resolved",
+            f"problems: {len(self.problems.open)} open, {len(self.problems.resolved)} resolved",
             f"{number(self.events.warnings_total)} warnings of {number(self.events.total)} events",
             f"{number(self.logs.errors_total)} errors in {number(self.logs.lines_total)} log lines",
             *(f"not known: {name}" for name in self.failed),
