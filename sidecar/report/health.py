@@ -8,7 +8,7 @@ from typing import Any
 
 from sidecar.report import answers, text
 from sidecar.report.answers import Answers
-from sidecar.report.model import Check, DeadLetters, Delays, Freshness, Gap, Health, Index
+from sidecar.report.model import About, Check, DeadLetters, Delays, Freshness, Gap, Health, Index
 
 Json = Mapping[str, Any]
 
@@ -20,14 +20,14 @@ _SKEWED = "-skewed"
 _NAMED = 5
 
 
-def health(found: Answers, families: Iterable[tuple[str, str]], gaps: Sequence[Gap], now: datetime) -> Health:
+def health(found: Answers, families: Iterable[tuple[str, str]], gaps: Sequence[Gap], about: About) -> Health:
     """What is known, and a judgement of each thing.
 
     Args:
         found: The answers.
         families: What each family of indices holds, and its pattern.
         gaps: Of the window.
-        now: When it was asked.
+        about: When it was asked, and whether there are lines at all.
     """
     fresh = tuple(_fresh(found.newest, families))
     letters = tuple(sorted(_letters(found.letters), key=lambda each: (-each.count, each.error, each.index)))
@@ -35,10 +35,10 @@ def health(found: Answers, families: Iterable[tuple[str, str]], gaps: Sequence[G
     delays = _delays(found.delays)
     failed = found.failed
     checks = (
-        _arriving(fresh, now, failed.get("newest", "")),
+        _arriving(fresh, about.made, failed.get("newest", "")),
         _without_gaps(gaps, failed.get("gaps", "")),
         _taken(letters, failed.get("letters", "")),
-        _quick(delays, failed.get("delays", "")),
+        *([_quick(delays, failed.get("delays", ""))] if about.logs else []),
         _stored(indices, failed.get("stats", "")),
         _as_written(found.pending, failed.get("pending", "")),
         *_on_time(indices),
@@ -109,7 +109,7 @@ def _arriving(fresh: Sequence[Freshness], now: datetime, failed: str) -> Check:
         return Check("fail", name, "OpenSearch has no document of this cluster, of any time")
     if not moments:
         return Check("warn", name, "no document has a time that can be right")
-    told = f"the newest document is of {text.ago(max(moments), now)}"
+    told = f"the newest document: {text.ago(max(moments), now)}"
     if now - max(moments) > SILENCE:
         return Check("warn", name, f"{told}; a cluster is seldom silent that long: sidecar doctor says what is wrong")
     return Check("ok", name, told)
@@ -121,7 +121,7 @@ def _without_gaps(gaps: Sequence[Gap], failed: str) -> Check:
         return Check("unknown", name, failed)
     if gaps:
         return Check(
-            "warn", name, f"{_many(len(gaps), 'gap')}: events or versions of them may be missing, as listed below"
+            "warn", name, f"{_many(len(gaps), 'gap')}: events or versions of them may be missing, as listed above"
         )
     return Check("ok", name, "no gap is known in this window")
 

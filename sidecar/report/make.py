@@ -47,6 +47,7 @@ def make(
         url=found.url,
         looked=tuple(patterns(config)),
         version=__version__,
+        logs=config.logs.enabled,
     )
     return understand(found, about, axis, config)
 
@@ -59,7 +60,7 @@ def understand(found: Answers, about: About, axis: Axis, config: Config) -> Repo
     problems = understood("problems", lambda: answers.problems(found.problems), Problems())
     logs = understood("logs", lambda: answers.logs(found.logs, found.control_plane, axis), Logs())
     held = [(family.description, index_pattern(family)) for family in families(config)]
-    pipeline = understood("health", lambda: health(found, held, events.gaps, about.made), Health())
+    pipeline = understood("health", lambda: health(found, held, events.gaps, about), Health())
     return Report(
         about=about,
         axis=axis,

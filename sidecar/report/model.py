@@ -24,6 +24,7 @@ class About:
         url: OpenSearch.
         looked: The patterns of the indices, events first.
         version: Of fluent-sidecar.
+        logs: Whether pod logs are collected.
     """
 
     title: str
@@ -35,6 +36,7 @@ class About:
     url: str
     looked: tuple[str, ...]
     version: str
+    logs: bool = True
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ FAMILIES = [("Pod logs", "pods-*"), ("Kubernetes Events", "events-*")]
 
 
 def states(found: Answers, gaps: tuple[Gap, ...] = ()) -> dict[str, str]:
-    return {check.name: check.state for check in health(found, FAMILIES, gaps, END).checks}
+    return {check.name: check.state for check in health(found, FAMILIES, gaps, about()).checks}
 
 
 def newest(minutes: float, name: str = "pods-2026.11.27") -> Json:
@@ -151,7 +151,7 @@ def test_a_pipeline_that_does_well_is_fine() -> None:
     )
 
     assert set(states(found).values()) == {"ok"}
-    told = health(found, FAMILIES, (), END)
+    told = health(found, FAMILIES, (), about())
     assert (told.fresh[0].documents, told.fresh[1].documents) == (40, 0)
     assert told.fresh[0].newest == END - timedelta(minutes=1)
     assert told.delays
@@ -208,7 +208,7 @@ def test_an_odd_answer_costs_its_own_part_of_the_report() -> None:
 
 
 def test_answers_without_an_index_are_an_empty_report() -> None:
-    nothing = {"hits": {"hits": []}}
+    nothing: Json = {"hits": {"hits": []}}
 
     report = understand(
         Answers(nothing, nothing, [], nothing, nothing, nothing, nothing, nothing), about(), AXIS, CONFIG
