@@ -83,12 +83,23 @@ def test_the_sidecar_keeps_running_and_is_asked_about_itself_alone(helm: Path) -
         found["name"]: found.get("value") or found["valueFrom"]["fieldRef"]["fieldPath"] for found in sidecar["env"]
     }
     assert fields == {
+        "SIDECAR_CONFIG": "/etc/fluent-sidecar/pipeline.yaml",
         "SIDECAR_STATE": "/var/lib/fluent-sidecar",
         "NODE_NAME": "spec.nodeName",
         "POD_NAME": "metadata.name",
         "POD_NAMESPACE": "metadata.namespace",
         "POD_UID": "metadata.uid",
     }
+
+
+def test_kubectl_describe_says_why_a_container_ended(helm: Path) -> None:
+    manager = {"basic": {"username": {"env": "U"}, "password": {"env": "P"}}}
+    pipeline = MINIMAL["pipeline"] | {"opensearch": {"url": "https://h", "manage": {"auth": manager}}}
+    rendered = render(helm, {"pipeline": pipeline})
+
+    for pod in (pod_of(rendered), one(rendered, "Job")["spec"]["template"]["spec"]):
+        policies = {name: found.get("terminationMessagePolicy") for name, found in containers(pod).items()}
+        assert set(policies.values()) == {"FallbackToLogsOnError"}, policies
 
 
 def test_a_change_of_the_configuration_alone_is_no_new_pod(helm: Path) -> None:

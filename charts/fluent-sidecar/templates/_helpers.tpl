@@ -210,6 +210,17 @@ Refuses what the schema can't, in words that say what to do.
 {{- $problems = append $problems "pipeline.opensearch.url is missing: such as --set pipeline.opensearch.url=https://opensearch.example:9200" -}}
 {{- end -}}
 {{- end -}}
+{{- range $where, $url := dict "opensearch" (dig "opensearch" "url" "" $p) "dashboards" (dig "dashboards" "url" "" $p) -}}
+{{- /* What could hold a password isn't repeated. */ -}}
+{{- if contains "@" $url -}}
+{{- $problems = append $problems (printf "pipeline.%s.url: user and password don't belong in the address, which everybody can read; write them into a Secret, and name it in credentials.existingSecret" $where) -}}
+{{- else if and $url (not (regexMatch "^https?://[^/]" $url)) -}}
+{{- $problems = append $problems (printf "pipeline.%s.url: expected an address such as https://%s.example, found %q" $where $where $url) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (dig "agent" "port" 2021 $p | int) (dig "fluentbit" "port" 2020 $p | int) -}}
+{{- $problems = append $problems "pipeline.fluentbit.port and pipeline.agent.port share a pod, so they must differ" -}}
+{{- end -}}
 {{- if and .Values.ca.existingSecret .Values.ca.existingConfigMap -}}
 {{- $problems = append $problems "ca.existingSecret and ca.existingConfigMap: at most one of both" -}}
 {{- end -}}
