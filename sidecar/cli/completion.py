@@ -18,9 +18,11 @@ def completion(context: click.Context, shell: Literal["bash", "zsh", "fish"]) ->
 
     \b
     Examples:
-      source <(sidecar completion bash)                  # in ~/.bashrc; bash 4.4 or newer
-      source <(sidecar completion zsh)                   # in ~/.zshrc, below compinit
+      sidecar completion bash > ~/.local/share/bash-completion/completions/sidecar
+      sidecar completion zsh > "${fpath[1]}/_sidecar"
       sidecar completion fish > ~/.config/fish/completions/sidecar.fish
+
+    Bash must be 4.4 or newer. In place of a file, in ~/.bashrc or ~/.zshrc: source <(sidecar completion bash)
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
     from click.shell_completion import get_completion_class  # noqa: PLC0415 - see sidecar.cli.main
 

@@ -68,7 +68,7 @@ class Printer:
         self._columns: terminal.Columns | None = None
 
     def newest(self, found: Iterable[Json]) -> int:
-        """Print of each Event the newest version; how many there are.
+        """Print of each Event the newest version; how many there are, gaps apart.
 
         Args:
             found: Versions, the newest first.
@@ -86,7 +86,7 @@ class Printer:
             self._table(kept)
         elif self.wish.watch or kept or self.wish.form != "name":
             self._objects(kept)
-        return len(kept)
+        return sum(getattr(each, "type", "") != "gap" for each in kept)
 
     def version(self, event: Json) -> None:
         """Print one version, below what is there."""
@@ -94,7 +94,7 @@ class Printer:
         with terminal.output(pager=False) as write:
             if self.wish.table:
                 assert self._columns
-                write(self._line(self._columns, kept))
+                write(terminal.style(self._columns.line(self._cells(kept, now())), _COLOURS.get(kept.type)))
             else:
                 for text in self._object(kept, indent=""):
                     write(text)
@@ -117,15 +117,15 @@ class Printer:
 
         moment = now()
         names = heads(wide=self.wish.form == "wide", namespace=self.wish.namespaces)
-        self._columns = columns = terminal.Columns(names, (self._cells(each, moment) for each in rows))
-        with terminal.output(pager=not self.wish.watch, at_end=not self.wish.sort_by) as write:
+        cells = [self._cells(each, moment) for each in rows]
+        self._columns = columns = terminal.Columns(names, cells, more=self.wish.watch)
+        # What was seen last is what people look for: without a pager it is above the prompt.
+        small = self.wish.watch or terminal.fits(map(columns.line, [names, *cells]))
+        with terminal.output(pager=not small, at_end=not self.wish.sort_by) as write:
             if self.wish.heads and (rows or self.wish.watch):
                 write(columns.head())
-            for each in rows:
-                write(self._line(columns, each, moment))
-
-    def _line(self, columns: terminal.Columns, found: Any, moment: Any = None) -> str:
-        return terminal.style(columns.line(self._cells(found, moment or now())), _COLOURS.get(found.type))
+            for each, line in zip(rows, cells, strict=True):
+                write(terminal.style(columns.line(line), _COLOURS.get(each.type)))
 
     def _cells(self, found: Any, moment: Any) -> tuple[str, ...]:
         from sidecar.reading.rows import columns  # noqa: PLC0415 - see sidecar.cli.main

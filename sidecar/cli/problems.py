@@ -77,7 +77,8 @@ def problems(
         _print(shown, namespaces=not where)
     number = sum(problem.state == "open" for problem in told)
     if output == "text":
-        terminal.note(f"{_summary(told)} {said(wanted, when)}, in cluster {opened.config.cluster} at {opened.url}")
+        where_looked = "" if told else f", in cluster {opened.config.cluster} at {opened.url}"
+        terminal.note(f"{_summary(told)} {said(wanted, when)}{where_looked}")
     if opened.incomplete:
         terminal.note(f"warning: {opened.incomplete}: some may be missing")
     sys.exit(1 if opened.incomplete or (check and number) else 0)
@@ -94,7 +95,7 @@ def _print(shown: "list[Problem]", *, namespaces: bool) -> None:
     moment = now()
     heads = ("STATE", *(("NAMESPACE",) if namespaces else ()), *_HEADS[1:])
     rows = [_cells(problem, moment, namespaces=namespaces) for problem in shown]
-    laid = terminal.Columns(heads, rows)
+    laid = terminal.Columns(heads, rows, gap=2)
     width = max(shutil.get_terminal_size((100, 24)).columns, _LEAST_WIDTH)
     with terminal.output(pager=True) as write:
         write(laid.head())
@@ -127,9 +128,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     if not sys.stdout.isatty():
         return [_INDENT + text]
-    return textwrap.wrap(
-        text, width, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False, break_long_words=False
-    )
+    return textwrap.wrap(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False)
 
 
 def _workload(problem: "Problem") -> str:

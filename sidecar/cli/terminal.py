@@ -19,7 +19,7 @@ from sidecar.errors import KubernetesUnavailable, OpenSearchUnavailable
 Write = Callable[[str], None]
 
 _POLL_SECONDS, _LONGEST_SECONDS = 2.0, 30.0
-_LEAST_WIDTHS = {"LAST SEEN": 10, "FIRST SEEN": 10, "TYPE": 8, "REASON": 17}
+_USUAL_WIDTHS = {"LAST SEEN": 9, "FIRST SEEN": 10, "TYPE": 7, "REASON": 17, "OBJECT": 36}
 
 
 def coloured() -> bool:
@@ -44,11 +44,15 @@ class Columns:
     Args:
         heads: Of the columns.
         rows: Those that are known at first; later ones may be wider, and then stick out.
+        more: Whether later ones will come.
+        gap: How many spaces are between two columns.
     """
 
-    def __init__(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        self._heads = heads
-        self._widths = [max(len(head), _LEAST_WIDTHS.get(head, 0)) for head in heads]
+    def __init__(
+        self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, more: bool = False, gap: int = 3
+    ) -> None:
+        self._heads, self._gap = heads, " " * gap
+        self._widths = [max(len(head), _USUAL_WIDTHS.get(head, 0) if more else 0) for head in heads]
         for row in rows:
             self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, row, strict=True)]
 
@@ -59,12 +63,18 @@ class Columns:
     def line(self, cells: Sequence[str]) -> str:
         """A row as a line."""
         front = (f"{cell:<{width}}" for cell, width in zip(cells[:-1], self._widths, strict=False))
-        return "   ".join((*front, cells[-1])).rstrip()
+        return self._gap.join((*front, cells[-1])).rstrip()
+
+
+def fits(lines: Iterable[str]) -> bool:
+    """Whether lines are seen at once, in the terminal that there is; it breaks what is too long for it."""
+    columns, height = shutil.get_terminal_size()
+    return sum(1 + (max(len(line), 1) - 1) // columns for line in lines) < height
 
 
 @contextmanager
 def output(*, pager: bool, at_end: bool = False) -> Iterator[Write]:
-    """Where an answer goes: to a pager where a terminal is too small for it, else to the standard output.
+    """Where an answer goes: to a pager where a terminal may be too small for it, else to the standard output.
 
     $PAGER chooses another than less; `cat`, or nothing, is none.
 
