@@ -39,7 +39,7 @@ def health(found: Answers, families: Iterable[tuple[str, str]], gaps: Sequence[G
         _without_gaps(gaps, failed.get("gaps", "")),
         _taken(letters, failed.get("letters", "")),
         *([_quick(delays, failed.get("delays", ""))] if about.logs else []),
-        _stored(indices, failed.get("stats", "")),
+        _stored(indices, failed.get("stats", ""), known="healths" not in failed),
         _as_written(found.pending, failed.get("pending", "")),
         *_on_time(indices),
     )
@@ -149,12 +149,14 @@ def _quick(delays: Delays | None, failed: str) -> Check:
     return Check("warn" if delays.most > SLOW else "ok", name, told)
 
 
-def _stored(indices: Sequence[Index], failed: str) -> Check:
+def _stored(indices: Sequence[Index], failed: str, *, known: bool) -> Check:
     name = "Indices"
     if failed:
         return Check("unknown", name, failed)
     size = text.size(sum(each.size for each in indices))
     told = f"{_many(len(indices), 'index', 'indices')}, {size} with all copies"
+    if not known:
+        return Check("unknown", name, f"{told}; whether they are healthy, this user may not ask")
     healths = Counter(each.health for each in indices)
     if healths["red"]:
         return Check("fail", name, f"{told}; {healths['red']} red: some documents can't be read or written")

@@ -314,6 +314,7 @@ class Report:
             f"problems: {len(self.problems.open)} open, {len(self.problems.resolved)} resolved",
             f"{number(self.events.warnings_total)} warnings of {number(self.events.total)} events",
             f"{number(self.logs.errors_total)} errors in {number(self.logs.lines_total)} log lines",
-            *(f"not known: {name}" for name in self.failed),
+            *(["some could not be found out, and the report says what"] if self.failed else []),
+            *([self.incomplete] if self.incomplete else []),
         ]
         return "; ".join(told)

@@ -195,6 +195,7 @@ def test_what_could_not_be_asked_is_not_judged() -> None:
     failed = dict.fromkeys(("newest", "gaps", "letters", "delays", "stats", "pending"), "403")
 
     assert set(states(Answers(failed=failed)).values()) == {"unknown"}
+    assert states(Answers(stats=stats(pods=4), failed={"healths": "403"}))["Indices"] == "unknown"
 
 
 def test_an_odd_answer_costs_its_own_part_of_the_report() -> None:
