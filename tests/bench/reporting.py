@@ -13,7 +13,8 @@ from typing import Any
 
 from sidecar.config import Config, loads
 from sidecar.dev.opensearch import open_opensearch
-from sidecar.opensearch import connect
+from sidecar.errors import OpenSearchUnavailable
+from sidecar.opensearch import Client, connect
 from sidecar.opensearch.codec import dumps
 from tests.support.bench.report import print_head, print_row, sizes
 from tests.support.search import Answers
@@ -23,6 +24,7 @@ Json = dict[str, Any]
 RUNS = 3
 WINDOW = timedelta(days=1)
 _BATCH = 5_000
+_BUSY = 429
 _LEVELS = ("info", "info", "info", "debug", "warn", "error")
 
 
@@ -80,9 +82,21 @@ def _fill(config: Config, lines: int, events: int) -> None:
         head = dumps({"create": {"_index": index}})
         while batch := list(islice(documents, _BATCH)):
             body = b"\n".join(part for document in batch for part in (head, dumps(document)))
-            answer = client.request("POST", "/_bulk", body + b"\n", params={"filter_path": "errors,items.*.error"})
-            assert not answer["errors"], answer
+            _store(client, body + b"\n")
         client.request("POST", f"/{index}/_refresh")
+
+
+def _store(client: Client, body: bytes) -> None:
+    while True:
+        try:
+            answer = client.request("POST", "/_bulk", body, params={"filter_path": "errors,items.*.error"})
+        except OpenSearchUnavailable as error:
+            if error.status != _BUSY:
+                raise
+            time.sleep(2)
+            continue
+        assert not answer["errors"], answer
+        return
 
 
 def _lines(cluster: str, now: datetime, count: int) -> Iterator[Json]:

@@ -87,7 +87,7 @@ def full_report(text: str = "no route to host", name: str = "web") -> Report:
         ),
         health=Health(
             checks=(
-                Check("ok", "Documents arrive", "the newest document is of 3 s ago"),
+                Check("ok", "Documents arrive", "the newest document: 3 s ago"),
                 Check("warn", "Events without gaps", "1 gap"),
                 Check("fail", "Indices", text),
                 Check("unknown", "Templates and retention", text),
