@@ -29,8 +29,8 @@ from tests.support.process import Process
 from tests.support.waiting import free_port, wait_until
 
 COMMANDS = {
-    "apply", "completion", "controlplane", "demo", "doctor", "events", "init", "lambda", "logs", "plan", "problems", "report",
-    "render-config", "run", "schema", "validate", "version",
+    "apply", "completion", "controlplane", "demo", "doctor", "events", "init", "lambda", "logs", "plan", "problems",
+    "render-config", "report", "run", "schema", "validate", "version",
 }  # fmt: skip
 SECRET = "hunter2"
 
