@@ -74,7 +74,7 @@ def ask(config: Config, wanted: Selection, when: Window, axis: Axis) -> Answers:
         letters=ask_for("letters", search(DEAD_LETTER, queries.letters(cluster, when)), {}),
         delays=ask_for("delays", search(logs, queries.delays(wanted, when)), {}) if config.logs.enabled else {},
         stats=ask_for("stats", lambda: _get(client, f"{_path(everything)}/_stats/docs,store"), {}),
-        healths=ask_for("healths", lambda: _get(client, f"/_cluster/health{_path(everything)}"), {}),
+        healths=ask_for("healths", lambda: _get(client, f"/_cluster/health{_path(_loosely(everything))}"), {}),
         pending=ask_for("pending", lambda: _pending(config), []),
         failed=failed,
         incomplete=reader.incomplete,
@@ -110,6 +110,11 @@ def _get(client: Client, path: str) -> Json:
 
 def _path(everything: list[str]) -> str:
     return "/" + quote(",".join(everything), safe="*,")
+
+
+def _loosely(everything: list[str]) -> list[str]:
+    """For an index that isn't there, and is named without a star, the server would wait until it is."""
+    return [pattern if pattern.endswith("*") else f"{pattern}*" for pattern in everything]
 
 
 def _pending(config: Config) -> list[str]:

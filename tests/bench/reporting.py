@@ -22,6 +22,8 @@ from tests.support.waiting import unique_name
 
 Json = dict[str, Any]
 RUNS = 3
+COPIES = 20
+"""Indices of each kind: the first is filled, the others are made of its files, which takes seconds."""
 WINDOW = timedelta(days=1)
 _BATCH = 5_000
 _BUSY = 429
@@ -76,14 +78,17 @@ def _fill(config: Config, lines: int, events: int) -> None:
     client, now = connect(config, seconds=120), datetime.now(UTC)
     day = f"{now:%Y.%m.%d}"
     for index, documents in (
-        (f"{config.logs.index}-{day}", _lines(config.cluster, now, lines)),
-        (f"{config.events.index}-{day}", _events(config.cluster, now, events)),
+        (f"{config.logs.index}-{day}", _lines(config.cluster, now, lines // COPIES)),
+        (f"{config.events.index}-{day}", _events(config.cluster, now, events // COPIES)),
     ):
         head = dumps({"create": {"_index": index}})
         while batch := list(islice(documents, _BATCH)):
             body = b"\n".join(part for document in batch for part in (head, dumps(document)))
             _store(client, body + b"\n")
-        client.request("POST", f"/{index}/_refresh")
+        client.request("PUT", f"/{index}/_settings", {"index.blocks.write": True})
+        for copy in range(1, COPIES):
+            client.request("POST", f"/{index}/_clone/{index}-{copy}", params={"wait_for_active_shards": 1})
+        client.request("POST", f"/{index}*/_refresh")
 
 
 def _store(client: Client, body: bytes) -> None:
