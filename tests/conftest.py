@@ -6,6 +6,7 @@
     api_server              an API server that may be restarted and compacted; built from Go modules
     fluent_bit              the Path of the fluent-bit on PATH
     helm                    the Path of the helm on PATH
+    chromium                the Path of a Chromium or Chrome: on PATH, or what `playwright install` fetched
     start_process           starts a command that ends with the test
 
 Tests share the real parts: each takes indices and namespaces of its own (`tests.support.waiting.unique_name`). A part
@@ -26,6 +27,7 @@ import pytest
 
 from tests.support.apiserver import ApiServer
 from tests.support.background import Background
+from tests.support.browser import CHROMIUM, find_chromium
 from tests.support.leaks import in_folder, in_report
 from tests.support.parts import FLUENT_BIT, Missing, Parts, find_fluent_bit, markers_of, not_run, not_run_lines, order
 from tests.support.process import Process
@@ -183,6 +185,17 @@ def helm(pytestconfig: pytest.Config) -> Path:
         not_run("helm", "not on PATH")
     pytestconfig.stash[_PARTS].taken["helm"] = f"helm at {found}"
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def chromium(pytestconfig: pytest.Config) -> Path:
+    """The Chromium or Chrome of this machine."""
+    try:
+        path = find_chromium()
+    except Missing as missing:
+        not_run(missing.part, missing.why)
+    pytestconfig.stash[_PARTS].taken[CHROMIUM] = f"{CHROMIUM} at {path}"
+    return path
 
 
 @pytest.fixture

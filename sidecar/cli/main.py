@@ -18,6 +18,7 @@ from sidecar.cli.events import events
 from sidecar.cli.logs import logs
 from sidecar.cli.manage import apply, config_option, plan
 from sidecar.cli.problems import problems
+from sidecar.cli.report import report
 from sidecar.cli.version import version
 from sidecar.errors import SidecarError
 
@@ -251,5 +252,5 @@ def run(
     Supervisor(config_file, first, api, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-for command in (plan, apply, doctor, events, problems, logs, lambda_, controlplane, demo, completion, version):
+for command in (plan, apply, doctor, events, problems, logs, report, lambda_, controlplane, demo, completion, version):
     cli.add_command(command)

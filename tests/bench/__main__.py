@@ -15,6 +15,7 @@ from tests.bench import (
     memory,
     onnode,
     reloading,
+    reporting,
     startup,
 )
 
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "onnode": onnode.run,
     "reloading": reloading.run,
     "controlplane": controlplane.run,
+    "reporting": reporting.run,
 }
 
 

@@ -143,8 +143,15 @@ class Rule:
         return re.match(self.pattern, text) is not None
 
 
+_READING = r"sidecar (events|logs|problems|report)\b"
+_FOLLOWING = r" -w\b| -f\b|--source cluster"
+"""What follows until Ctrl+C, or asks an API server."""
 RULES = [
     Rule(r"sidecar (init|validate|schema|lambda package)\b", How.RUN),
+    Rule(r"sidecar version\b", How.RUN),
+    Rule(r"(source <\()?sidecar completion\b", How.ELSEWHERE, "tests/unit/cli/test_reading.py:completion"),
+    Rule(rf"{_READING}(?!.*({_FOLLOWING}))", How.WITH_OPENSEARCH),
+    Rule(rf"{_READING}.*({_FOLLOWING})", How.ELSEWHERE, "tests/integration/test_reading.py:test_following"),
     Rule(r"sidecar render-config (?!.*--(verify|diff|check))", How.RUN),
     Rule(r"sidecar render-config .*--(diff|check)", How.RUN),
     Rule(r"sidecar render-config .*--verify", How.WITH_FLUENT_BIT),

@@ -30,7 +30,7 @@ from tests.support.waiting import free_port, wait_until
 
 COMMANDS = {
     "apply", "completion", "controlplane", "demo", "doctor", "events", "init", "lambda", "logs", "plan", "problems",
-    "render-config", "run", "schema", "validate", "version",
+    "render-config", "report", "run", "schema", "validate", "version",
 }  # fmt: skip
 SECRET = "hunter2"
 
