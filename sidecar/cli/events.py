@@ -1,5 +1,6 @@
 """`sidecar events`: its options, and Events as kubectl prints them."""
 
+import gc
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +27,12 @@ _DEFAULT = timedelta(hours=1)
 @click.command(short_help="Show Events like kubectl get events, of any time.")
 @config_option
 @where_options
-@click.option("--for", "target", metavar="KIND/NAME", help="About one object; of a workload also its pods.")
+@click.option(
+    "--for",
+    "target",
+    metavar="KIND/NAME",
+    help="About this object, and what it has made: of a Deployment also its pods.",
+)
 @click.option("--types", metavar="TYPE,...", help="Of these types: Normal, Warning.")
 @click.option("--reason", "reasons", metavar="REASON,...", help="With these reasons, such as BackOff.")
 @when_options("1h ago, or with --last the beginning")
@@ -65,14 +71,15 @@ def events(
 
     \b
     Examples:
-      sidecar events                                     # of the last hour
+      sidecar events                                   # of the last hour
       sidecar events -A --types Warning --since 3d
       sidecar events -n shop --for deployment/web --last 20
       sidecar events -A --since 2026-11-26 --until 2026-11-27
       sidecar events -A -w
       sidecar events -A -o json | jq -r '.items[].reason' | sort | uniq -c
-      sidecar events -A --source cluster                 # what the API server still has
+      sidecar events -A --source cluster               # what the API server has
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
+    gc.enable()  # there may be much to read
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
 
     if watch and (until or sort_by):
@@ -90,10 +97,12 @@ def events(
     wish = Wish(form, last, _path(sort_by), namespaces=not where, heads=not no_headers, watch=watch)
     printer = Printer(wish)
     if source == "cluster":
-        _from_cluster(wanted, when, printer, kubeconfig, context)
+        with terminal.until_ended():
+            _from_cluster(wanted, when, printer, kubeconfig, context)
         return
     if watch:
-        _watch(opened, wanted, when, printer)
+        with terminal.until_ended():
+            _watch(opened, wanted, when, printer)
     elif not printer.newest(_found(opened, wanted, when, wish)):
         tell_nothing("events", _nothing(opened), wanted, when)
     if opened.incomplete:

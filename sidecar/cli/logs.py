@@ -1,5 +1,6 @@
 """`sidecar logs`: its options, and lines as kubectl prints them."""
 
+import gc
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -36,9 +37,7 @@ _TOGETHER = 5000
     help="The configuration. Also: SIDECAR_CONFIG.",
 )
 @where_options
-@click.option(
-    "-c", "--container", "containers", metavar="NAME", multiple=True, help="Of this container; -c is no file here."
-)
+@click.option("-c", "--container", "containers", metavar="NAME", multiple=True, help="Of this container.")
 @when_options("1h ago, or with --tail the beginning")
 @click.option("--tail", type=click.IntRange(1), metavar="N", help="The last N only.")
 @click.option(
@@ -81,10 +80,11 @@ def logs(
       sidecar logs deployment/web --since 2h --level error
       sidecar logs web-5d4f8c7b96-x2v7q -c main --tail 100
       sidecar logs -A --grep "connection refused" --since 1d --prefix
-      sidecar logs deploy/web --previous                 # what it said before it was restarted
+      sidecar logs deploy/web --previous               # before it was restarted
       sidecar logs deploy/web -f --timestamps
       sidecar logs deploy/web -o json | jq -r '.data.user.id'
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
+    gc.enable()  # there may be much to read
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
 
     if follow and (until or previous):
@@ -108,7 +108,8 @@ def logs(
     when = window_of(since, until, None if tail or previous else _DEFAULT)
     show = _Form(json=form == "json", timestamps=timestamps, prefix=prefix)
     if follow:
-        _follow(opened, wanted, when, tail, show)
+        with terminal.until_ended():
+            _follow(opened, wanted, when, tail, show)
     elif not _show(opened, wanted, when, tail, show, previous=previous):
         if previous:
             terminal.note("Of no container there are lines of two runs:")

@@ -1,5 +1,6 @@
 """`sidecar problems`: its options, and its report for people and for scripts."""
 
+import gc
 import shutil
 import sys
 import textwrap
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from sidecar.cli import terminal
-from sidecar.cli.manage import config_option, output_option
+from sidecar.cli.manage import config_option
 from sidecar.cli.reading import clock, namespace_of, now, reader, said, when_options, where_options, window_of
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ _LONGEST = 600
 @when_options("1d ago")
 @click.option("--open", "state", flag_value="open", help="Only those that are not over.")
 @click.option("--resolved", "state", flag_value="resolved", help="Only those that are over.")
-@click.option("--all", "state", flag_value="all", default=True, help="Both, which is the default.")
+@click.option("--all", "state", flag_value="all", default=True, help="Both; this is the default.")
 @click.option("--check", is_flag=True, help="Exit 1 if one is open, for scripts.")
-@output_option
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="For people or scripts.")  # fmt: skip
 def problems(
     *,
     config_file: str,
@@ -56,9 +58,10 @@ def problems(
     Examples:
       sidecar problems -A
       sidecar problems -n shop --since 7d --resolved
-      sidecar problems -A --open --check > /dev/null || echo "something is wrong"
-      sidecar problems -A --output json | jq -r '.problems[] | select(.state == "open") | .workload'
+      sidecar problems -A --check > /dev/null || echo "something is wrong"
+      sidecar problems -A --open -o json | jq -r '.problems[].workload'
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
+    gc.enable()  # there may be much to read
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
     from sidecar.reading.problems import problems_in  # noqa: PLC0415
 

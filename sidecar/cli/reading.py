@@ -25,8 +25,8 @@ def where_options(command: Command) -> Command:
         click.option("--context", metavar="NAME", help="The context whose namespace is meant, not the current one."),
         click.option("--kubeconfig", metavar="FILE", help="Of the context. Without it: $KUBECONFIG or ~/.kube/config."),
         click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces."),
-        click.option("-n", "--namespace", metavar="NAME", help="Without it: that of the kubeconfig's context; all, "
-                     "where there is no kubeconfig, and in a pod."),
+        click.option("-n", "--namespace", metavar="NAME", help="In this namespace. Without it: in that of the "
+                     "kubeconfig's context; in all, where there is no kubeconfig, and in a pod."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -40,7 +40,7 @@ def when_options(default: str) -> Callable[[Command], Command]:
     """
 
     def add(command: Command) -> Command:
-        command = click.option("--until", metavar="TIME", help="The end, written likewise; now without it.")(command)
+        command = click.option("--until", metavar="TIME", help="The end, written likewise. Without it: now.")(command)
         return click.option(
             "--since", metavar="TIME",
             help=f"The beginning: 30m, 2h, 3d, 14:05, 2026-11-26 or 2026-11-26T14:05Z. Without it: {default}.",

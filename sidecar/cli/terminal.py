@@ -18,7 +18,7 @@ from sidecar.errors import KubernetesUnavailable, OpenSearchUnavailable
 
 Write = Callable[[str], None]
 
-_POLL_SECONDS, _LONGEST_SECONDS = 2.0, 30.0
+_POLL_SECONDS, _LONGEST_SECONDS = 2.0, 10.0
 _USUAL_WIDTHS = {"LAST SEEN": 9, "FIRST SEEN": 10, "TYPE": 7, "REASON": 17, "OBJECT": 36}
 
 
@@ -105,8 +105,22 @@ def output(*, pager: bool, at_end: bool = False) -> Iterator[Write]:
         _wait_for(process)
 
 
+@contextmanager
+def until_ended() -> Iterator[None]:
+    """For what has no end of its own: Ctrl+C, and that nobody reads it any more, end it quietly."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            click.echo(err=True)  # behind the terminal's ^C
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            raise
+        _silence()
+
+
 def follow(new: Callable[[], Iterator[Any]], show: Callable[[Any], None]) -> None:
-    """Show what is new, until Ctrl+C or until nobody reads it any more; an outage is waited through.
+    """Show what is new, until nobody reads it any more; an outage is waited through. See `until_ended`.
 
     Args:
         new: What has come since the last call.
@@ -116,27 +130,19 @@ def follow(new: Callable[[], Iterator[Any]], show: Callable[[Any], None]) -> Non
         SidecarError: What waiting doesn't mend.
     """
     failures = 0
-    try:
+    sys.stdout.flush()
+    while not _closed(min(_POLL_SECONDS * 2**failures, _LONGEST_SECONDS)):
+        try:
+            for found in new():
+                show(found)
+            if failures:
+                note("... it answers again")
+            failures = 0
+        except (OpenSearchUnavailable, KubernetesUnavailable) as error:
+            if not failures:
+                note(f"... {error.what}; trying again until it answers")
+            failures += 1
         sys.stdout.flush()
-        while not _closed(min(_POLL_SECONDS * 2**failures, _LONGEST_SECONDS)):
-            try:
-                for found in new():
-                    show(found)
-                if failures:
-                    note("... it answers again")
-                failures = 0
-            except (OpenSearchUnavailable, KubernetesUnavailable) as error:
-                if not failures:
-                    note(f"... {error.what}; trying again until it answers")
-                failures += 1
-            sys.stdout.flush()
-    except KeyboardInterrupt:
-        if sys.stdout.isatty():
-            click.echo(err=True)  # behind the terminal's ^C
-    except OSError as error:
-        if error.errno != errno.EPIPE:
-            raise
-        _silence()
 
 
 def _print(text: str) -> None:

@@ -39,16 +39,16 @@ class ClusterEvents:
         Raises:
             KubernetesError: It can't be listed.
         """
-        found: list[tuple[str, Json]] = []
+        found: list[tuple[str, int, Json]] = []
         for page in pages(self._api, self._path):
             self._position = page.resource_version
             for item in page.items:
                 if isinstance(item, dict) and matches(item, self._wanted, self._when):
                     self._shown[identity(item)] = version(item)
                     created = (item.get("metadata") or {}).get("creationTimestamp")
-                    found.append((event_times(item, created).last_seen, item))
-        found.sort(key=itemgetter(0), reverse=True)
-        return [item for _, item in found]
+                    found.append((event_times(item, created).last_seen, version(item), item))
+        found.sort(key=itemgetter(0, 1), reverse=True)
+        return [item for *_, item in found]
 
     def new(self) -> Iterator[Json]:
         """What has changed since the last call, for half a minute from now on.

@@ -1,9 +1,9 @@
 """All documents that a query finds, in order and in bounded memory, however many they are.
 
 Pages follow each other by `search_after`, not by a point in time: documents are never changed, and each has a place
-of its own (time, index, number within it), so that a page never doubles or leaves out what was there when the first
-one was read. That takes the right to search and no other, and holds nothing on the server. All pages are read from
-the same copies of the indices, of which one may be a second ahead of another.
+of its own (time, index, and its number there, for our indices have one shard), so that a page never doubles or leaves
+out what was there when the first one was read. That takes the right to search and no other, and holds nothing on the
+server. All pages are read from the same copies of the indices, of which one may be a second ahead of another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 _SECONDS = 60.0
 """A search over months of indices may take its time."""
-_FIRST_PAGE, _LARGEST_PAGE, _GROWTH = 100, 5000, 10
+_FIRST_PAGE, _LARGEST_PAGE, _GROWTH = 100, 2000, 10
 _PAGE_TEXT = 4 * 2**20
 """Characters of a page; lines may be megabytes long."""
 _INDICES = 10_000
@@ -151,6 +151,7 @@ class Reader:
             left = None if left is None else left - len(found)
             body["search_after"] = found[-1]["sort"]
             size = _next_size(size, found)
+            del found, hit  # a page at a time is enough to hold
 
     def _note(self, shards: Mapping[str, Any], *, timed_out: bool) -> None:
         total, successful = shards.get("total", 0), shards.get("successful", 0)

@@ -114,7 +114,7 @@ def test_three_problems_are_open_and_then_three_resolved(kept: Kept, recording: 
     assert kept.run("problems", "-n", "test", "--check").exit_code == 0
 
     text = kept.run("problems", "-n", "test")
-    assert text.stdout.count("resolved   ") == 3
+    assert len(re.findall(r"^resolved +deployment/scenario-", text.stdout, re.MULTILINE)) == 3
     assert 'secret "misspelt-secret-name" not found' in text.stdout
     assert text.stderr.startswith("0 open, 3 resolved in namespace test since")
 
