@@ -140,7 +140,7 @@ def test_with_parameters_of_aws_no_address_is_needed(helm: Path) -> None:
 def test_a_file_arrives_as_it_was_written(helm: Path, name: str) -> None:
     written = (ROOT / f"examples/{name}.yaml").read_text()
 
-    found = one(render(helm, {"pipeline": yaml.safe_load(written)}), "ConfigMap")
+    found = one(render(helm, {"pipeline": yaml.safe_load(written)}, release="fluent-sidecar"), "ConfigMap")
 
     assert loads(found["data"]["pipeline.yaml"]) == loads(written)
 
@@ -170,7 +170,8 @@ def test_odd_texts_and_numbers_arrive_as_they_are(helm: Path) -> None:
         "fluentbit": {"extra": {"outputs": [{"name": "null", "match": "x.*", "big": 12345678901, **texts}]}},
     }
 
-    found = one(render(helm, {"pipeline": pipeline}), "ConfigMap")["data"]["pipeline.yaml"]
+    objects = render(helm, {"pipeline": pipeline}, release="fluent-sidecar")
+    found = one(objects, "ConfigMap")["data"]["pipeline.yaml"]
 
     assert loads(found) == loads(json.dumps(pipeline))
     assert "1000000" in found
@@ -211,7 +212,7 @@ def test_what_is_said_is_not_overwritten(helm: Path) -> None:
 
 def test_the_pod_is_made_of_the_models_defaults(helm: Path) -> None:
     config = loads("cluster: c\nopensearch: {url: 'https://h'}\n")
-    objects = render(helm, MINIMAL)
+    objects = render(helm, MINIMAL, release="fluent-sidecar")
     pod = pod_of(objects)
     found = containers(pod)
 

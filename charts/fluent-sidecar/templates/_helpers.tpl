@@ -106,7 +106,16 @@ imagePullSecrets:
 {{- end -}}
 
 {{/*
-pipeline.yaml: what the values say, and where the chart mounts credentials and CA, if they don't say where those are.
+The Lease of the sidecars: the release's own, for two releases in a namespace with one Lease had one leader, and only its
+templates were put in place.
+*/}}
+{{- define "fluent-sidecar.lease" -}}
+{{- dig "events" "lease" (ternary "fluent-sidecar" (include "fluent-sidecar.fullname" .) (ne .Values.existingConfigMap "")) .Values.pipeline -}}
+{{- end -}}
+
+{{/*
+pipeline.yaml: what the values say; where the chart mounts credentials and CA, and which Lease is the release's, if they
+don't.
 */}}
 {{- define "fluent-sidecar.pipeline" -}}
 {{- $pipeline := deepCopy .Values.pipeline -}}
@@ -121,6 +130,10 @@ pipeline.yaml: what the values say, and where the chart mounts credentials and C
 {{- $_ := set $opensearch "tls" (merge (dict "ca" (include "fluent-sidecar.caFile" .)) (default dict $opensearch.tls)) -}}
 {{- end -}}
 {{- $_ := set $pipeline "opensearch" $opensearch -}}
+{{- $lease := include "fluent-sidecar.lease" . -}}
+{{- if ne $lease "fluent-sidecar" -}}
+{{- $_ := set $pipeline "events" (merge (dict "lease" $lease) (default dict $pipeline.events)) -}}
+{{- end -}}
 {{- toYaml $pipeline -}}
 {{- end -}}
 
@@ -153,6 +166,34 @@ Keys of the credentials' Secret that Fluent Bit reads itself, as JSON: of a clie
 {{- end -}}
 {{- end -}}
 {{- $keys | uniq | toJson -}}
+{{- end -}}
+
+{{/*
+Keys of the credentials' Secret that the Job which applies reads, as JSON: CAs that are beside a client certificate.
+*/}}
+{{- define "fluent-sidecar.applyKeys" -}}
+{{- $keys := list -}}
+{{- if .Values.credentials.existingSecret -}}
+{{- $p := include "fluent-sidecar.pipeline" . | fromYaml -}}
+{{- range list (dig "opensearch" "tls" "ca" "" $p) (dig "dashboards" "tls" "ca" "" $p) -}}
+{{- if eq (dir .) $.Values.credentials.mountPath -}}{{- $keys = append $keys (base .) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $keys | uniq | toJson -}}
+{{- end -}}
+
+{{/*
+What keys of the credentials' Secret are as a volume, from (dict "context" $ "keys" LIST).
+*/}}
+{{- define "fluent-sidecar.certificatesVolume" -}}
+- name: certificates
+  secret:
+    secretName: {{ .context.Values.credentials.existingSecret }}
+    defaultMode: 0440
+    items:
+      {{- range .keys }}
+      - {key: {{ . | quote }}, path: {{ . | quote }}}
+      {{- end }}
 {{- end -}}
 
 {{/*
