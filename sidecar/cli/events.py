@@ -1,5 +1,6 @@
 """`sidecar events`: its options, and Events as kubectl prints them."""
 
+import gc
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -78,6 +79,7 @@ def events(
       sidecar events -A -o json | jq -r '.items[].reason' | sort | uniq -c
       sidecar events -A --source cluster               # what the API server has
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
+    gc.enable()  # there may be much to read
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
 
     if watch and (until or sort_by):

@@ -1,5 +1,6 @@
 """`sidecar logs`: its options, and lines as kubectl prints them."""
 
+import gc
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -83,6 +84,7 @@ def logs(
       sidecar logs deploy/web -f --timestamps
       sidecar logs deploy/web -o json | jq -r '.data.user.id'
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
+    gc.enable()  # there may be much to read
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
 
     if follow and (until or previous):

@@ -1,5 +1,6 @@
 """`sidecar problems`: its options, and its report for people and for scripts."""
 
+import gc
 import shutil
 import sys
 import textwrap
@@ -60,6 +61,7 @@ def problems(
       sidecar problems -A --check > /dev/null || echo "something is wrong"
       sidecar problems -A --open -o json | jq -r '.problems[].workload'
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
+    gc.enable()  # there may be much to read
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
     from sidecar.reading.problems import problems_in  # noqa: PLC0415
 

@@ -26,7 +26,7 @@ COPIES = 20
 """Indices of each kind: the first is filled, the others are made of its files, which takes seconds."""
 WINDOW = timedelta(days=1)
 _BATCH = 5_000
-_BUSY = 429
+_PATIENCE_SECONDS = 300
 _LEVELS = ("info", "info", "info", "debug", "warn", "error")
 
 
@@ -92,16 +92,17 @@ def _fill(config: Config, lines: int, events: int) -> None:
 
 
 def _store(client: Client, body: bytes) -> None:
+    """A server that is busy is asked again: nothing was stored then."""
+    end = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
             answer = client.request("POST", "/_bulk", body, params={"filter_path": "errors,items.*.error"})
-        except OpenSearchUnavailable as error:
-            if error.status != _BUSY:
+            break
+        except OpenSearchUnavailable:
+            if time.monotonic() > end:
                 raise
             time.sleep(2)
-            continue
-        assert not answer["errors"], answer
-        return
+    assert not answer["errors"], answer
 
 
 def _lines(cluster: str, now: datetime, count: int) -> Iterator[Json]:
