@@ -110,7 +110,8 @@ class Printer:
             return row(event, wide=self.wish.form == "wide", namespace=self.wish.namespaces)
         if self.wish.form == "name":
             return f"event/{event.get('metadata', {}).get('name', '')}"
-        return orjson.dumps(as_kubernetes(event))
+        # As text: what orjson hands out keeps the room that it was written into, ten times as much.
+        return orjson.dumps(as_kubernetes(event)).decode()
 
     def _table(self, rows: list[Any]) -> None:
         from sidecar.reading.rows import heads  # noqa: PLC0415 - see sidecar.cli.main
