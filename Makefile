@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Passed on to the tool behind a target: make test ARGS="tests/unit -x"
 ARGS ?=
+# How many processes run the tests: those with real parts mostly wait, and each starts parts of its own. 0: this one alone.
+JOBS ?= 2
 
 # Where pip is sent to a mirror, uv goes there too.
 ifdef PIP_INDEX_URL
@@ -31,7 +33,7 @@ demo: $(VENV)/.run ## Events of a failing cluster, from end to end, in a real Op
 	@$(BIN)/sidecar demo $(ARGS)
 
 test: $(VENV)/.dev ## All tests; what can't run here is named in the summary
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: $(VENV)/.dev ## The same, and which lines they reach; slower by a third
 	@$(BIN)/pytest --cov --cov-report=term $(ARGS)

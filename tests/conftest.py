@@ -13,6 +13,9 @@ Tests share the real parts: each takes indices and namespaces of its own (`tests
 is started once a session, in the background of the unit tests, if a test that was selected needs it. A test whose part
 can't be had is skipped, and the summary counts it by the part's name; with REQUIRE_REAL_PARTS=1 it fails.
 
+With `--numprocesses` (pytest-xdist; `make test` takes two) each process has parts of its own and takes a file of tests
+at a time, those that take longest first. What it took and what it complains of is in the one summary.
+
 A session fails if a secret of its tests (`tests.support.markers`) is in a file that they or their processes wrote, and
 a test if it is in its own log or output: `tests.support.leaks`.
 """
@@ -31,6 +34,7 @@ from tests.support.browser import CHROMIUM, find_chromium
 from tests.support.leaks import in_folder, in_report
 from tests.support.parts import FLUENT_BIT, Missing, Parts, find_fluent_bit, markers_of, not_run, not_run_lines, order
 from tests.support.process import Process
+from tests.support.workers import is_worker, longest_first
 
 if TYPE_CHECKING:
     from tests.support.secureserver import SecureOpenSearch
@@ -41,6 +45,7 @@ UNIT_SECONDS = 60
 _PARTS = pytest.StashKey[Parts]()
 _COMPLAINTS = pytest.StashKey[list[str]]()
 _WRITTEN = pytest.StashKey[Path]()
+_TAKEN, _COMPLAINED = "taken", "complained"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     # Before `-m` selects, and after everything that changes the order.
     for item in items:
         for marker in markers_of(_fixtures(item)):
@@ -61,12 +66,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         if not _markers(item) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
     yield
+    if is_worker(config):
+        items.sort(key=lambda item: longest_first(item.path))
+        return
     # What runs in the background is asked for last.
     items.sort(key=lambda item: ("log_results" in _fixtures(item), order(_markers(item))))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if not session.config.option.collectonly:
+    # One of several processes doesn't know yet which tests it will get.
+    if not session.config.option.collectonly and not is_worker(session.config):
         for item in session.items:
             for part in session.config.stash[_PARTS].needed_by(_fixtures(item)):
                 part.start()
@@ -93,9 +102,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     complaints = session.config.stash[_PARTS].close()
     written = session.config.stash.get(_WRITTEN, None)
     complaints += in_folder(written) if written else []
+    complaints += session.config.stash[_COMPLAINTS]
     session.config.stash[_COMPLAINTS] = complaints
+    if is_worker(session.config):
+        session.config.workeroutput |= {_TAKEN: session.config.stash[_PARTS].taken, _COMPLAINED: complaints}
     if complaints and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes has ended."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[_PARTS].taken |= told.get(_TAKEN, {})
+    node.config.stash[_COMPLAINTS] += told.get(_COMPLAINED, [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

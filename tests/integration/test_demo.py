@@ -10,7 +10,7 @@ import pytest
 
 def _demo(folder: Path, *options: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
     (folder / "here").mkdir(exist_ok=True)
-    env = {**os.environ, "TMPDIR": str(folder), **({"PATH": path} if path else {})}
+    env = {**os.environ, "COLUMNS": "100", "TMPDIR": str(folder), **({"PATH": path} if path else {})}
     command = [sys.executable, "-m", "sidecar", "demo", *options]
     return subprocess.run(
         command, cwd=folder / "here", env=env, capture_output=True, text=True, timeout=150, check=False
