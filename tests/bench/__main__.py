@@ -14,6 +14,7 @@ from tests.bench import (
     losses,
     memory,
     onnode,
+    peersevents,
     reloading,
     startup,
 )
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "onnode": onnode.run,
     "reloading": reloading.run,
     "controlplane": controlplane.run,
+    "peers-events": peersevents.run,
 }
 
 

@@ -1,0 +1,188 @@
+"""Events: fluent-sidecar with Fluent Bit, against what is taken for it elsewhere.
+
+All watch one API server and send to one OpenSearch, side by side; only in the burst one after another. PEERS (names of
+`tests.support.bench.peers.events`) and SCENARIOS (names below), separated by commas, choose some; EVENTS_SCALE=10 makes
+all of it ten times as short. With RESULTS=FOLDER the figures are kept there as JSON, and drawn.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.bench.peers.events import ENTRIES
+from tests.support.bench.peers.stage import Outcome, Parts, Stage, common
+from tests.support.bench.report import print_head, print_row, size
+from tests.support.chaos.load import Make
+from tests.support.parts import Missing, find_fluent_bit
+from tests.support.parts import Parts as RealParts
+from tests.support.shapes import CORE, Shape
+
+SCALE = size("EVENTS_SCALE", 1)
+RATE = 200
+_PATIENCE, _STALL = 60.0, 25.0
+
+
+def steady(stage: Stage) -> None:
+    """200 writes a second for a minute, half of them updates."""
+    stage.pause(60 / SCALE)
+
+
+def burst(stage: Stage) -> None:
+    """10,000 writes as fast as the API server takes them."""
+    while stage.load.ledger.written < 10_000 / SCALE:
+        stage.pause(0.2)
+
+
+def outage(stage: Stage) -> None:
+    """OpenSearch refuses connections for a minute."""
+    stage.pause(15 / SCALE)
+    stage.opensearch.refuse()
+    stage.pause(60 / SCALE)
+    stage.opensearch.refuse(False)
+    stage.pause(15 / SCALE)
+
+
+def kills(stage: Stage) -> None:
+    """Three times SIGKILL of all that belongs to it, started again after 2 s."""
+    for _ in range(3):
+        stage.pause(12 / SCALE)
+        stage.crash(2)
+    stage.pause(12 / SCALE)
+
+
+def api_server(stage: Stage) -> None:
+    """The API server is killed, and away for 5 s: all watches are cut."""
+    stage.pause(15 / SCALE)
+    stage.server.stop_apiserver(kill=True)
+    time.sleep(5)
+    stage.server.start_apiserver()
+    stage.pause(30 / SCALE)
+
+
+def calm(stage: Stage) -> None:
+    """100 writes a second for 20 s."""
+    stage.pause(20 / SCALE)
+
+
+def conflicting(index: int, namespace: str, at: Any) -> Shape:
+    """The first has an annotation that OpenSearch takes for a date; then it is another text in one of a hundred."""
+    made = common(index, namespace, at)
+    if index and index % 100 != 50:
+        return made
+    value = "never" if index else "2026-11-27"
+    metadata = {**made.body["metadata"], "annotations": {"example.com/checked": value}}
+    return Shape(made.name, made.collection, {**made.body, "metadata": metadata})
+
+
+def unusual(index: int, namespace: str, at: Any) -> Shape:
+    """One in a hundred has a message of 10 KB, one in a hundred no time at all but that of its making."""
+    made = common(index, namespace, at)
+    if made.collection != CORE or index % 100 not in {20, 70}:
+        return made
+    if index % 100 == 20:
+        return Shape(made.name, made.collection, {**made.body, "message": "failed to pull: " * 640})
+    body = {key: value for key, value in made.body.items() if not key.endswith("Timestamp")}
+    return Shape(made.name, made.collection, body)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What happens, in words and in deeds; alone: each contestant has servers for itself."""
+
+    title: str
+    act: Callable[[Stage], None]
+    rate: float = RATE
+    make: Make = common
+    alone: bool = False
+
+
+SCENARIOS = {
+    "steady": Scenario("200 writes/s for a minute", steady),
+    "burst": Scenario("10,000 writes at once, each alone", burst, rate=1e6, alone=True),
+    "outage": Scenario("OpenSearch away for a minute", outage),
+    "kills": Scenario("three SIGKILLs", kills),
+    "api-server": Scenario("API server killed, back after 5 s", api_server),
+    "conflict": Scenario("1 % that a mapping conflicts with", calm, 100, conflicting),
+    "unusual": Scenario("1 % of 10 KB, 1 % without times", calm, 100, unusual),
+}
+
+
+def run() -> None:
+    real = RealParts()
+    try:
+        program, version = find_fluent_bit()
+        programs, versions, absent = _find()
+        with ExitStack() as stack:
+            stack.callback(real.close)
+            parts = Parts(real.opensearch.get(), program, programs)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-peers-")))
+            print(f"Fluent Bit {version}, {', '.join(f'{name} {told}' for name, told in versions.items())}")
+            for name, why in absent.items():
+                print(f"without {name}: {why}")
+            for key in _chosen("SCENARIOS", list(SCENARIOS)):
+                outcomes = _measure(SCENARIOS[key], folder / key, parts)
+                _print(SCENARIOS[key].title, outcomes)
+    except Missing as missing:
+        print(f"NOT RUN: {missing.part} ({missing.why})")
+
+
+def _find() -> tuple[dict[str, Path], dict[str, str], dict[str, str]]:
+    """The programs of those that take part, the versions of their own, and why others don't."""
+    programs, versions, absent = {}, {}, {}
+    for name in _chosen("PEERS", list(ENTRIES)):
+        try:
+            found = (find := ENTRIES[name].find) and find()
+        except Missing as missing:
+            absent[name] = missing.why
+            continue
+        programs[name] = found.path if found else Path()
+        if found:
+            versions[name] = found.version
+    return programs, versions, absent
+
+
+def _chosen(variable: str, names: list[str]) -> list[str]:
+    given = os.environ.get(variable)
+    return given.split(",") if given else names
+
+
+def _measure(scenario: Scenario, folder: Path, parts: Parts) -> list[Outcome]:
+    names = list(parts.programs)
+    outcomes: list[Outcome] = []
+    for group in [[name] for name in names] if scenario.alone else [names]:
+        stage = Stage(folder / str(len(outcomes)), parts, group, scenario.rate, scenario.make)
+        with stage:
+            outcomes += stage.play(scenario.act, patience=_PATIENCE / SCALE, stall=_STALL)
+    return outcomes
+
+
+def _print(title: str, outcomes: list[Outcome]) -> None:
+    print(f"\n### {title}; load {os.getloadavg()[0]:.1f}\n")
+    columns = (
+        "promised",
+        "missing",
+        "twice",
+        "of all versions missing",
+        "versions/s",
+        "last one late by",
+        "CPU s",
+        "peak MiB",
+    )
+    print_head("", *columns)
+    for one in outcomes:
+        print_row(
+            one.name + (f" (ended {one.ends} times)" if one.ends else ""),
+            f"{one.promised:,}",
+            f"{one.missing:,}",
+            f"{one.twice:,}",
+            f"{one.versions_missing:,} of {one.sent:,}",
+            f"{one.speed:,.0f}",
+            f"{one.late:.1f} s",
+            f"{one.cpu:.1f}",
+            f"{one.memory:.0f}",
+        )
