@@ -15,6 +15,7 @@ from tests.bench import (
     memory,
     onnode,
     peersevents,
+    peerslogs,
     reloading,
     startup,
 )
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "reloading": reloading.run,
     "controlplane": controlplane.run,
     "peers-events": peersevents.run,
+    "peers-logs": peerslogs.run,
 }
 
 

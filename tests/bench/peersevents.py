@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.bench.peers.charts import draw_bars
 from tests.support.bench.peers.events import ENTRIES
-from tests.support.bench.peers.stage import Outcome, Parts, Stage, common
+from tests.support.bench.peers.eventstage import EventStage, Outcome, Parts, common
+from tests.support.bench.peers.results import Json, by_contestant, keep, results_folder, servers
 from tests.support.bench.report import print_head, print_row, size
 from tests.support.chaos.load import Make
 from tests.support.parts import Missing, find_fluent_bit
@@ -27,18 +29,18 @@ RATE = 200
 _PATIENCE, _STALL = 60.0, 25.0
 
 
-def steady(stage: Stage) -> None:
+def steady(stage: EventStage) -> None:
     """200 writes a second for a minute, half of them updates."""
     stage.pause(60 / SCALE)
 
 
-def burst(stage: Stage) -> None:
+def burst(stage: EventStage) -> None:
     """10,000 writes as fast as the API server takes them."""
     while stage.load.ledger.written < 10_000 / SCALE:
         stage.pause(0.2)
 
 
-def outage(stage: Stage) -> None:
+def outage(stage: EventStage) -> None:
     """OpenSearch refuses connections for a minute."""
     stage.pause(15 / SCALE)
     stage.opensearch.refuse()
@@ -47,7 +49,7 @@ def outage(stage: Stage) -> None:
     stage.pause(15 / SCALE)
 
 
-def kills(stage: Stage) -> None:
+def kills(stage: EventStage) -> None:
     """Three times SIGKILL of all that belongs to it, started again after 2 s."""
     for _ in range(3):
         stage.pause(12 / SCALE)
@@ -55,7 +57,7 @@ def kills(stage: Stage) -> None:
     stage.pause(12 / SCALE)
 
 
-def api_server(stage: Stage) -> None:
+def api_server(stage: EventStage) -> None:
     """The API server is killed, and away for 5 s: all watches are cut."""
     stage.pause(15 / SCALE)
     stage.server.stop_apiserver(kill=True)
@@ -64,7 +66,7 @@ def api_server(stage: Stage) -> None:
     stage.pause(30 / SCALE)
 
 
-def calm(stage: Stage) -> None:
+def calm(stage: EventStage) -> None:
     """100 writes a second for 20 s."""
     stage.pause(20 / SCALE)
 
@@ -95,7 +97,7 @@ class Scenario:
     """What happens, in words and in deeds; alone: each contestant has servers for itself."""
 
     title: str
-    act: Callable[[Stage], None]
+    act: Callable[[EventStage], None]
     rate: float = RATE
     make: Make = common
     alone: bool = False
@@ -117,16 +119,21 @@ def run() -> None:
     try:
         program, version = find_fluent_bit()
         programs, versions, absent = _find()
+        versions |= {"Fluent Bit": version}
         with ExitStack() as stack:
             stack.callback(real.close)
             parts = Parts(real.opensearch.get(), program, programs)
+            versions |= servers(parts.opensearch)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-peers-")))
-            print(f"Fluent Bit {version}, {', '.join(f'{name} {told}' for name, told in versions.items())}")
+            print(", ".join(f"{name} {told}" for name, told in versions.items()))
             for name, why in absent.items():
                 print(f"without {name}: {why}")
             for key in _chosen("SCENARIOS", list(SCENARIOS)):
+                title = SCENARIOS[key].title
                 outcomes = _measure(SCENARIOS[key], folder / key, parts)
-                _print(SCENARIOS[key].title, outcomes)
+                _print(title, outcomes)
+                if kept := results_folder():
+                    _draw(kept, keep(kept / "peers-events.json", key, title, versions, outcomes))
     except Missing as missing:
         print(f"NOT RUN: {missing.part} ({missing.why})")
 
@@ -155,8 +162,8 @@ def _measure(scenario: Scenario, folder: Path, parts: Parts) -> list[Outcome]:
     names = list(parts.programs)
     outcomes: list[Outcome] = []
     for group in [[name] for name in names] if scenario.alone else [names]:
-        stage = Stage(folder / str(len(outcomes)), parts, group, scenario.rate, scenario.make)
-        with stage:
+        place = folder / str(len(outcomes))
+        with EventStage(place, parts, group, rate=scenario.rate, make=scenario.make) as stage:
             outcomes += stage.play(scenario.act, patience=_PATIENCE / SCALE, stall=_STALL)
     return outcomes
 
@@ -186,3 +193,20 @@ def _print(title: str, outcomes: list[Outcome]) -> None:
             f"{one.cpu:.1f}",
             f"{one.memory:.0f}",
         )
+
+
+def _draw(folder: Path, content: Json) -> None:
+    """Draw what the file holds: what is missing, and what it costs."""
+    scenarios = [content["scenarios"][key] for key in SCENARIOS if key in content["scenarios"]]
+    labels = [scenario["title"] for scenario in scenarios]
+    share = by_contestant(scenarios, lambda row: 100 * row["missing"] / row["promised"])
+    title = "Missing a minute later, in percent of what each promises"
+    draw_bars(folder / "peers-events-missing.svg", title, labels, share, "{:.1f} %".format)
+    costs = [content["scenarios"][key] for key in ("steady", "burst") if key in content["scenarios"]]
+    labels = [scenario["title"] for scenario in costs]
+    for name, title, key, places in (
+        ("cpu", "CPU seconds for 10,000 writes", lambda row: row["cpu"] / row["sent"] * 10_000, 1),
+        ("memory", "Memory at most, in MiB", lambda row: row["memory"], 0),
+    ):
+        values = by_contestant(costs, key)
+        draw_bars(folder / f"peers-events-{name}.svg", title, labels, values, f"{{:.{places}f}}".format)

@@ -11,14 +11,13 @@ from typing import Any
 
 import yaml
 
-from tests.support.apiserver import ApiServer
 from tests.support.bench.peers.contestant import Contestant
 from tests.support.bench.peers.programs import Program, find_collector, find_event_exporter
+from tests.support.bench.peers.stage import Place
 from tests.support.bench.pod import in_pod, write_service_account
 from tests.support.bench.rival import rival
 from tests.support.kubeapi import read_access
 from tests.support.pipeline import Pipeline
-from tests.support.process import Process
 from tests.support.waiting import free_port, unique_name
 
 Json = dict[str, Any]
@@ -27,27 +26,6 @@ SIDECAR = "fluent-sidecar and Fluent Bit"
 EXPORTER = "kubernetes-event-exporter"
 FLUENT_BIT = "Fluent Bit's kubernetes_events"
 COLLECTOR = "OpenTelemetry Collector and Fluent Bit"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where one is started.
-
-    Attributes:
-        folder: Its own; there, and empty.
-        url: OpenSearch, http.
-        server: The API server.
-        fluent_bit: The program.
-        start: Takes a command and `name`, and perhaps `env`.
-        peer: The peer's own program, where it isn't Fluent Bit.
-    """
-
-    folder: Path
-    url: str
-    server: ApiServer
-    fluent_bit: Path
-    start: Callable[..., Process]
-    peer: Path = Path()
 
 
 @dataclass(frozen=True)
