@@ -25,7 +25,7 @@ SCALE = size("LOGS_SCALE", 1)
 BACKLOG = 60_000_000
 _SPEC = {"rate": 500_000.0, "rotate_every": 10.0}
 """As busy as the slowest can bear, and rotated as often as a kubelet rotates at most."""
-_PATIENCE, _STALL = 60.0, 25.0
+_PATIENCE, _STALL = 120.0, 35.0
 
 
 def rotation(stage: LogStage) -> None:
@@ -94,7 +94,7 @@ def _measure(scenario: Scenario, folder: Path, url: str, program: Path) -> list[
     outcomes = []
     for number, name in enumerate(ENTRIES):
         with LogStage(folder / str(number), url, program, [name]) as stage:
-            outcomes += stage.backlog(int(BACKLOG / SCALE), patience=2 * _PATIENCE, stall=_STALL)
+            outcomes += stage.backlog(int(BACKLOG / SCALE), patience=_PATIENCE, stall=_STALL)
     return outcomes
 
 
@@ -122,7 +122,7 @@ def _draw(folder: Path, content: Json) -> None:
     faults = [content["scenarios"][key] for key in SCENARIOS if key in content["scenarios"]]
     labels = [scenario["title"] for scenario in faults]
     share = by_contestant(faults, lambda row: 100 * row["missing"] / row["sent"])
-    title = "Missing a minute later, in percent of the lines"
+    title = "Missing two minutes later, in percent of the lines"
     draw_bars(folder / "peers-logs-missing.svg", title, labels, share, "{:.1f} %".format)
     if backlog := content["scenarios"].get("backlog"):
         for key, title in (("speed", "Lines a second until they are found"), ("cpu", "CPU seconds for a GB of files")):
