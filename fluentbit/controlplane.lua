@@ -3,10 +3,13 @@
 
 local settings, json, level = ...
 
-local byte, find, sub, match = string.byte, string.find, string.sub, string.match
+local byte, find, sub, match, floor = string.byte, string.find, string.sub, string.match, math.floor
 
-local QUOTE, OPEN, OPEN_LIST = 34, 123, 91
-local MOST_BYTES, MOST_PAIRS, MOST_OF_A_BODY = 30000, 100, 2048
+local QUOTE, OPEN, OPEN_LIST, DOT, BLANK = 34, 123, 91, 46, 32
+local MOST_BYTES, MOST_PAIRS = 30000, 100
+-- Bytes of what is kept of an audit event.
+local MOST_OF_A_BODY, MOST_OF_A_VALUE, MOST_OF_A_KEY = 2048, 8000, 4000
+local LARGEST_CODE = 2 ^ 31
 local LETTERS = { I = "info", W = "warn", E = "error", F = "fatal" }
 local ESCAPES = { n = "\n", t = "\t", r = "\r" }
 local own = settings.control_plane
@@ -138,42 +141,62 @@ function controlplane.line(text)
   return of_klog(text) or {}
 end
 
-local REQUEST, RESPONSE, AFTER = ',"requestObject":', ',"responseObject":', ',"requestReceivedTimestamp":"'
+-- Of an audit event, by the rules of sidecar/controlplane/audit.py: the documents are the same, byte for byte.
 
--- Where the members begin that follow the bodies: a body may have one of that name within, but only the last is its own.
-local function after_bodies(text, from)
-  local at
-  local found = find(text, AFTER, from, true)
-  while found do
-    at, found = found, find(text, AFTER, found + 1, true)
+-- Text as it is, shortened; nil of what is none.
+local function word(value)
+  return type(value) == "string" and json.shortened(value, MOST_OF_A_VALUE) or nil
+end
+
+-- The texts of a list; nil where there are none.
+local function words(value)
+  if type(value) ~= "table" then
+    return nil
   end
-  return at
-end
-
-local function text_of(value)
-  return type(value) == "table" and nil or value ~= nil and tostring(value) or nil
-end
-
-local function picked(from, names)
   local found
-  if type(from) == "table" then
-    for _, name in ipairs(names) do
-      local value = text_of(from[name])
-      if value then
-        found = found or {}
-        found[name] = value
-      end
+  for i = 1, #value do
+    local item = word(value[i])
+    if item then
+      found = found or {}
+      found[#found + 1] = item
     end
   end
   return found
 end
 
-local function texts(value)
-  return type(value) == "table" and #value > 0 and value or nil
+-- Whether OpenSearch takes a key: not if it is nothing but dots and blanks.
+local function is_key(name)
+  local first = byte(name, 1)
+  return first and #name <= MOST_OF_A_KEY and (first ~= DOT and first ~= BLANK or find(name, "[^. ]") ~= nil)
 end
 
-local function map(value)
-  return type(value) == "table" and next(value) ~= nil and #value == 0 and value or nil
+-- What `take` finds in a map, by keys that OpenSearch takes; nil where that is nothing.
+local function map(value, take)
+  if type(value) ~= "table" then
+    return nil
+  end
+  local found
+  for name, item in pairs(value) do
+    local taken = type(name) == "string" and is_key(name) and take(item)
+    if taken then
+      found = found or {}
+      found[name] = taken
+    end
+  end
+  return found
+end
+
+-- The texts of an object, by name; nil where there are none. `found`: what goes with them.
+local function picked(from, names, found)
+  for i = 1, #names do
+    local name = names[i]
+    local value = from[name]
+    if type(value) == "string" then
+      found = found or {}
+      found[name] = #value > MOST_OF_A_VALUE and word(value) or value
+    end
+  end
+  return found
 end
 
 local USER = { "username", "uid" }
@@ -183,52 +206,80 @@ local TOP = {
 local OBJECT = {
   "resource", "subresource", "namespace", "name", "uid", "apiGroup", "apiVersion", "resourceVersion",
 }
+local STATUS = { "status", "reason", "message" }
 
-local function user(from, extra)
-  local found = picked(from, USER)
-  if found then
-    found.groups = texts(from.groups)
-    found.extra = extra and map(from.extra)
+local function user(from, has_extra)
+  if type(from) ~= "table" then
+    return nil
   end
+  local groups, extra = words(from.groups), has_extra and map(from.extra, words) or nil
+  return picked(from, USER, (groups or extra) and { groups = groups, extra = extra })
+end
+
+local function object(from)
+  return type(from) == "table" and picked(from, OBJECT) or nil
+end
+
+local function status(from)
+  if type(from) ~= "table" then
+    return nil
+  end
+  local code = from.code
+  local sound = type(code) == "number" and floor(code) == code and code >= -LARGEST_CODE and code < LARGEST_CODE
+  return picked(from, STATUS, sound and { code = code } or nil)
+end
+
+local function event_of(from)
+  local found = picked(from, TOP, {})
+  found.user = user(from.user, true)
+  found.impersonatedUser = user(from.impersonatedUser)
+  found.sourceIPs = words(from.sourceIPs)
+  found.objectRef = object(from.objectRef)
+  found.responseStatus = status(from.responseStatus)
+  found.annotations = map(from.annotations, word)
   return found
 end
 
--- The fields of an audit event, and whether its end is missing; nil where the line is none.
+local BODIES = { requestObject = true, responseObject = true }
+local WANTED = { user = true, impersonatedUser = true, sourceIPs = true, objectRef = true, responseStatus = true,
+  annotations = true }
+for _, name in ipairs(TOP) do
+  WANTED[name] = true
+end
+
+-- Of a line that is cut, or has bodies: what is left without them, the bodies, and whether it is whole.
+local function taken_apart(text)
+  local rest, bodies = {}, {}
+  local whole = json.members(text, function(name, from, to)
+    local value = sub(text, from, to)
+    if BODIES[name] then
+      bodies[name] = value ~= "null" and json.shortened(value, MOST_OF_A_BODY) or nil
+    elseif WANTED[name] then
+      rest[#rest + 1] = '"' .. name .. '":' .. value
+    end
+  end)
+  return json.object("{" .. table.concat(rest, ",") .. "}", true), bodies, whole
+end
+
+-- The fields of an audit event, and whether its end is missing; nil where the line is none. Bodies, which are most of
+-- it, are not looked into: what a client has sent is never taken for what the API server says.
 function controlplane.audit(text)
-  local request, response = find(text, REQUEST, 1, true), find(text, RESPONSE, 1, true)
-  if request and response and response < request then
-    request = nil -- within the answer
+  local has_bodies = find(text, '"requestObject"', 1, true) or find(text, '"responseObject"', 1, true)
+  local event, bodies, whole
+  if not has_bodies and byte(text, 1) == OPEN then
+    event, whole = json.object(text, true), true
   end
-  local first = request or response
-  local event, cut, last
-  if first then
-    last = after_bodies(text, first)
-    event, cut = json.object(sub(text, 1, first - 1) .. (last and sub(text, last) or "}")), not last
-  else
-    event = json.object(text)
+  if not event then
+    event, bodies, whole = taken_apart(text)
   end
-  local found = event and picked(event, TOP)
-  if not found then
+  local found = event and event_of(event) or {}
+  if bodies then
+    found.requestObject, found.responseObject = bodies.requestObject, bodies.responseObject
+  end
+  if next(found) == nil then
     return nil
   end
-  found.user = user(event.user, true)
-  found.impersonatedUser = user(event.impersonatedUser)
-  found.sourceIPs = texts(event.sourceIPs)
-  found.objectRef = picked(event.objectRef, OBJECT)
-  found.annotations = map(event.annotations)
-  local status = event.responseStatus
-  found.responseStatus = picked(status, { "status", "reason", "message" })
-  if type(status) == "table" and type(status.code) == "number" then
-    found.responseStatus = found.responseStatus or {}
-    found.responseStatus.code = status.code
-  end
-  if request then
-    found.requestObject = json.cut(sub(text, request + #REQUEST, (response or last or 0) - 1), MOST_OF_A_BODY)
-  end
-  if response then
-    found.responseObject = json.cut(sub(text, response + #RESPONSE, (last or 0) - 1), MOST_OF_A_BODY)
-  end
-  return found, cut
+  return found, not whole or nil
 end
 
 return controlplane

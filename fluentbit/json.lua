@@ -5,7 +5,7 @@
 -- takes is cut. The line itself is in the document anyway, whole.
 
 local byte, find, sub, match, char = string.byte, string.find, string.sub, string.match, string.char
-local tonumber, floor, concat = tonumber, math.floor, table.concat
+local tonumber, floor, concat, huge = tonumber, math.floor, table.concat, math.huge
 
 local MOST_LEVELS = 20
 -- Lucene's limit for a term is 32,766 bytes, and the path to a field counts.
@@ -14,6 +14,7 @@ local MOST_FIELDS = 1000
 local QUOTE, COMMA, COLON, MINUS, ZERO, NINE = 34, 44, 58, 45, 48, 57
 local OPEN, CLOSE, OPEN_LIST, CLOSE_LIST = 123, 125, 91, 93
 local LARGEST = 2 ^ 53
+local CUT = "...[cut]"
 
 local json = {}
 
@@ -79,27 +80,32 @@ local function space_end(text, i)
   return i, c
 end
 
--- Of a string whose quote is at `i`: its content and where it ends; nil where it has no end.
-local function string_at(text, i, has_escapes)
+-- The quote that ends the string whose first is at `i`; nil where it has no end.
+local function closing(text, i)
   local last = find(text, '"', i + 1, true)
-  if not last then
-    return nil
-  end
-  if not has_escapes then
-    return sub(text, i + 1, last - 1), last + 1
-  end
-  while true do
+  while last do
     local slashes = 0
     while byte(text, last - 1 - slashes) == 92 do
       slashes = slashes + 1
     end
     if slashes % 2 == 0 then
-      break
+      return last
     end
     last = find(text, '"', last + 1, true)
-    if not last then
-      return nil
-    end
+  end
+end
+
+-- Of a string whose quote is at `i`: its content and where it ends; nil where it has no end.
+local function string_at(text, i, has_escapes)
+  local last = find(text, '"', i + 1, true)
+  if has_escapes and last and byte(text, last - 1) == 92 then
+    last = closing(text, i)
+  end
+  if not last then
+    return nil
+  end
+  if not has_escapes then
+    return sub(text, i + 1, last - 1), last + 1
   end
   local content = sub(text, i + 1, last - 1)
   if find(content, "\\", 1, true) then
@@ -117,7 +123,8 @@ local function cut(text, room)
 end
 
 -- Of a number, true, false or null at `i`: its value (nil for null) and where it ends; false where it is none of them.
-local function word_at(text, i, c)
+-- `whole`: a number is one, whatever it loses.
+local function word_at(text, i, c, whole)
   if c == MINUS or c >= ZERO and c <= NINE then
     local last = i + 1
     local d = byte(text, last)
@@ -133,7 +140,7 @@ local function word_at(text, i, c)
     local beyond = value > LARGEST or value < -LARGEST
       -- So much is made of the next integer too.
       or (value == LARGEST or value == -LARGEST) and sub(word, -16) ~= "9007199254740992"
-    if beyond or last - i > 17 or find(word, "[eE]") then
+    if not whole and (beyond or last - i > 17 or find(word, "[eE]")) then
       value = word
     end
     return value, last
@@ -149,12 +156,14 @@ local function word_at(text, i, c)
   return false
 end
 
--- The fields of a line that is a JSON object; nil where it is none, or one that is too deep or has too many fields.
-function json.object(text)
+-- The fields of a line that is a JSON object; nil where it is none. `whole`: however deep it is and however much is in
+-- it, and a number is one, whatever it loses; else nil also where it is too much, and long texts are cut.
+function json.object(text, whole)
   local has_escapes = find(text, "\\", 1, true) ~= nil
   local top = {}
   local here, is_list, depth = top, false, 1
-  local parents, lists, rooms, room = {}, {}, {}, MOST_BYTES
+  local most_levels, most_fields = whole and huge or MOST_LEVELS, whole and huge or MOST_FIELDS
+  local parents, lists, rooms, room = {}, {}, {}, whole and huge or MOST_BYTES
   local fields = 0
   local i, c = space_end(text, 2)
   local empty = true
@@ -162,7 +171,7 @@ function json.object(text)
     -- Only an empty one ends here; others end after a value.
     if not (empty and c == (is_list and CLOSE_LIST or CLOSE)) then
       fields = fields + 1
-      if fields > MOST_FIELDS then
+      if fields > most_fields then
         return nil
       end
       local key
@@ -197,7 +206,7 @@ function json.object(text)
         end
         here[key] = value
       elseif c == OPEN or c == OPEN_LIST then
-        if depth == MOST_LEVELS then
+        if depth == most_levels then
           return nil
         end
         parents[depth], lists[depth], rooms[depth] = here, is_list, room
@@ -218,7 +227,7 @@ function json.object(text)
       elseif c == nil then
         return nil
       else
-        local value, last = word_at(text, i, c)
+        local value, last = word_at(text, i, c, whole)
         if not last or not is_list and #key > room then
           return nil
         end
@@ -249,6 +258,72 @@ function json.object(text)
   return i > #text and top or nil
 end
 
+-- The last byte of the value at `i`; nil where its end is missing. What is within is not judged.
+local function value_end(text, i)
+  local c = byte(text, i)
+  if c == QUOTE then
+    return closing(text, i)
+  elseif c ~= OPEN and c ~= OPEN_LIST then
+    local _, last = find(text, "^[^%s,%]}]+", i)
+    return last
+  end
+  local depth = 1
+  while depth > 0 do
+    i = i + 1
+    c = byte(text, i)
+    if c == QUOTE then
+      i = closing(text, i)
+    elseif c == OPEN or c == OPEN_LIST then
+      depth = depth + 1
+    elseif c == CLOSE or c == CLOSE_LIST then
+      depth = depth - 1
+    end
+    if not c or not i then
+      return nil
+    end
+  end
+  return i
+end
+
+-- The members of the JSON object that a text begins with, as far as it goes: `each(name, from, to)` for every one that
+-- is whole, with the bytes of its value. True if so is the text; nil where it is no object.
+function json.members(text, each)
+  local i, c = space_end(text, 1)
+  if c ~= OPEN then
+    return nil
+  end
+  i, c = space_end(text, i + 1)
+  while c == QUOTE do
+    local name, from, last
+    name, i = string_at(text, i, true)
+    if not name then
+      return false
+    end
+    i, c = space_end(text, i)
+    if c ~= COLON then
+      return false
+    end
+    from = space_end(text, i + 1)
+    last = value_end(text, from)
+    if not last then
+      return false
+    end
+    i, c = space_end(text, last + 1)
+    -- What nothing follows may go on: of 403 there may be 40.
+    if c ~= COMMA and c ~= CLOSE then
+      return false
+    end
+    each(name, from, last)
+    if c == COMMA then
+      i, c = space_end(text, i + 1)
+      if c ~= QUOTE then
+        return false
+      end
+    end
+  end
+  return c == CLOSE and space_end(text, i + 1) > #text
+end
+
 -- What log frameworks call the severity.
 function json.severity(object)
   return object.level
@@ -269,6 +344,11 @@ end
 -- The text, or as much of it as fits `room` bytes.
 function json.cut(text, room)
   return #text > room and cut(text, room) or text
+end
+
+-- The same, and a mark where it is cut.
+function json.shortened(text, room)
+  return #text > room and cut(text, room - #CUT) .. CUT or text
 end
 
 return json

@@ -89,12 +89,14 @@ class Node:
             with self._reloads.lock:
                 for path in (*self._layout.state_folders, self._layout.rendered, self._layout.environment):
                     make_folder(Path(path))
-                self._put_files()
                 self._reloads.expected = self._plugins
-                if login is None and self._has_seen(None) and self._are_there():
-                    return
                 is_open = login is not None and self._has_seen(login)
-                self._write(login, _address(login) if login and is_open else CLOSED)
+                if not is_open and not (login is None and self._has_seen(None) and self._are_there()):
+                    # First: a Fluent Bit that starts in between must not send what has no template yet.
+                    self._write(login, CLOSED)
+                self._put_files()
+                if login and is_open:
+                    self._write(login, _address(login))
         except OSError as error:
             raise self._cannot_write(error) from error
 

@@ -65,7 +65,7 @@ def replay(config_file: str, files: tuple[Path, ...], patience: int) -> None:
     """Read payloads again that the function could not deliver. Safe to repeat: what is there is not stored again.
 
     A FILE is what `aws sqs receive-message` prints, the body of such a message, an invocation's event, a payload (gzip,
-    or base64 of it), or several of them, one a line.
+    or base64 of it on one line), or several of them, one after the other. Nothing is sent if something in it is none.
 
     \b
     Examples:
@@ -87,6 +87,9 @@ def replay(config_file: str, files: tuple[Path, ...], patience: int) -> None:
         )
     finally:
         progress.clear()
+    if not found.payloads:
+        click.echo("payloads: 0: the queue was empty")
+        return
     result = found.result
     click.echo(
         f"payloads: {found.payloads}, lines: {found.documents}: {result.stored} stored, {result.there} there already, "

@@ -21,6 +21,9 @@ def _log_group(value: str) -> str:
     return value
 
 
+_EKS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
 class ControlPlane(Family):
     """Logs of the control plane."""
 
@@ -37,7 +40,14 @@ class ControlPlane(Family):
     types: Many[LogType] = LOG_TYPES
     """Which of the control plane's logs are taken: api, audit, authenticator, controllerManager, scheduler."""
     log_group: Annotated[str | None, Given, AfterValidator(_log_group)] = None
-    """Log group in CloudWatch Logs; that of EKS, `/aws/eks/CLUSTER/cluster`, where nothing is said."""
+    """Log group in CloudWatch Logs; that of EKS, `/aws/eks/CLUSTER/cluster`, where nothing is said. Where `cluster` is
+    no name that EKS takes, such as an ARN, it must be said, or no function is rendered."""
     audit_log: Annotated[AbsolutePath | None, Given] = None
     """With `source: node`: file that the API server writes its audit log to, as its `--audit-log-path` says. Fluent Bit
     must see it under this path. Without it no audit log is read."""
+
+    def log_group_for(self, cluster: str) -> str | None:
+        """The log group of a cluster's control plane; None where EKS knows no cluster of that name and none is said."""
+        if self.log_group or not _EKS_NAME.fullmatch(cluster):
+            return self.log_group
+        return f"/aws/eks/{cluster}/cluster"

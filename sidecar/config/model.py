@@ -22,6 +22,7 @@ from sidecar.config.node import OLDEST_FLUENT_BIT, Agent, Buffer, FluentBit, Pat
 from sidecar.config.opensearch import OLDEST_OPENSEARCH, OpenSearch, Tls
 from sidecar.config.route import Route
 from sidecar.config.section import Found, Section, models_in, refuse, section
+from sidecar.config.show import quoted
 from sidecar.config.units import format_size
 
 __all__ = [
@@ -118,10 +119,14 @@ class Config(Section):
         # Said, not by default: somebody whose cluster isn't EKS needs no function.
         if "source" not in self.control_plane.model_fields_set or self.control_plane.source != "cloudwatch":
             return []
-        if self.opensearch.auth.mtls is None:
-            return []
-        text = "the Lambda function has no client certificate; with opensearch.auth.mtls it must be node"
-        return [(("controlPlane", "source"), f"controlPlane.source: {text}")]
+        found: Found = []
+        if self.opensearch.auth.mtls is not None:
+            text = "the Lambda function has no client certificate; with opensearch.auth.mtls it must be node"
+            found.append((("controlPlane", "source"), f"controlPlane.source: {text}"))
+        if self.control_plane.log_group_for(self.cluster) is None:
+            text = f"EKS has no cluster of the name {quoted(self.cluster)}: say its log group, controlPlane.logGroup"
+            found.append((("controlPlane", "source"), f"controlPlane.source: {text}"))
+        return found
 
     def unused(self) -> tuple[str, ...]:
         """Keys of the file that have no effect by what else it says, such as `controlPlane.logGroup`."""

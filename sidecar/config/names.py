@@ -118,7 +118,7 @@ def _label_value(value: str) -> str:
 
 
 IndexName = Annotated[str, AfterValidator(_index_name)]
-AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+AbsolutePath = Annotated[str, AfterValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ClusterName = Annotated[
     str, AfterValidator(_cluster_name), WithJsonSchema({"type": "string", "pattern": f"^{_CLUSTER_PATTERN}$"})

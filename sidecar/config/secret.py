@@ -64,7 +64,9 @@ def resolve(reference: SecretRef, *, name: str) -> str:
         with Path(reference.file).open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
         raise SecretError(
-            f"{name}: {reference.file} can't be read: {error.strerror}", hint="check path, owner and mode"
+            f"{name}: {reference.file} can't be read: {error.strerror}",
+            hint="check the path; is it a key of the Secret?" if missing else "check path, owner and mode",
         ) from error
     return one_line(raw.removesuffix(b"\n").removesuffix(b"\r"), f"{name}: {reference.file}")

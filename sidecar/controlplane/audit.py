@@ -1,70 +1,105 @@
 """An audit event of the API server (audit.k8s.io/v1) as fields below `audit`.
 
-Only what is named here is taken, in the shape that its mapping takes: no audit event can open a field, or clash with
-one. All the rest is in `@message`. Bodies of requests and answers are cut, as text.
+Only what is named here is taken, and only in the shape that audit.k8s.io/v1 and its mapping have for it: no audit event
+can open a field, or clash with one. All the rest is in `@message`. fluentbit/controlplane.lua does the same on a node,
+byte for byte.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sidecar.opensearch.encode import encode
-from sidecar.opensearch.fit import cut, flat
+from sidecar.controlplane.members import Members, members
+from sidecar.opensearch import codec
+from sidecar.opensearch.fit import cut
 
 Json = dict[str, Any]
 _Take = Callable[[Any], Any]
 
 MAX_BODY = 2048
 """Bytes that are kept of a body."""
-_MAX_LONG = 2**63
+MAX_TEXT = 8000
+"""Bytes that are kept of any other text: as much as is indexed."""
+_MAX_KEY = 4000  # bytes
+_MAX_INTEGER = 2**31
+_BODIES = ("requestObject", "responseObject")
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else encode(value).decode()
+def _word(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return cut(value if value.isascii() else _HALF_OF_A_PAIR.sub("\ufffd", value), MAX_TEXT)
 
 
-def _texts(value: Any) -> list[str]:
-    return [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
+def _words(value: Any) -> list[str | None]:
+    return [_word(item) for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _number(value: Any) -> int | None:
-    sound = isinstance(value, int) and not isinstance(value, bool) and -_MAX_LONG <= value < _MAX_LONG
-    return value if sound else None
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and -_MAX_INTEGER <= value < _MAX_INTEGER
+    return int(value) if sound and value % 1 == 0 else None
 
 
-def _body(value: Any) -> str:
-    return cut(_text(value), MAX_BODY)
+def _map(take: _Take) -> _Take:
+    """What is taken of a map's values, by keys that OpenSearch takes."""
+
+    def taken(value: Any) -> Json:
+        found: Json = {}
+        for key, item in value.items() if isinstance(value, dict) else ():
+            name = _HALF_OF_A_PAIR.sub("\ufffd", key)
+            one = take(item) if name.strip(". ") and len(name.encode()) <= _MAX_KEY else None
+            if one is not None and one != []:
+                found[name] = one
+        return found
+
+    return taken
 
 
-def _map(path: str) -> _Take:
-    return lambda value: flat(value, path)
-
-
-_USER: Mapping[str, Any] = {"username": _text, "uid": _text, "groups": _texts}
+_USER: Mapping[str, Any] = {"username": _word, "uid": _word, "groups": _words}
 _FIELDS: Mapping[str, Any] = {
-    "auditID": _text,
-    "level": _text,
-    "stage": _text,
-    "verb": _text,
-    "requestURI": _text,
-    "userAgent": _text,
-    "sourceIPs": _texts,
-    "user": {**_USER, "extra": _map("audit.user.extra")},
+    "auditID": _word,
+    "level": _word,
+    "stage": _word,
+    "verb": _word,
+    "requestURI": _word,
+    "userAgent": _word,
+    "sourceIPs": _words,
+    "user": {**_USER, "extra": _map(_words)},
     "impersonatedUser": _USER,
     "objectRef": dict.fromkeys(
-        ("resource", "subresource", "namespace", "name", "uid", "apiGroup", "apiVersion", "resourceVersion"), _text
+        ("resource", "subresource", "namespace", "name", "uid", "apiGroup", "apiVersion", "resourceVersion"), _word
     ),
-    "responseStatus": {"code": _number, "status": _text, "reason": _text, "message": _text},
-    "requestReceivedTimestamp": _text,
-    "stageTimestamp": _text,
-    "annotations": _map("audit.annotations"),
-    "requestObject": _body,
-    "responseObject": _body,
+    "responseStatus": {"code": _number, "status": _word, "reason": _word, "message": _word},
+    "requestReceivedTimestamp": _word,
+    "stageTimestamp": _word,
+    "annotations": _map(_word),
 }
 
 
-def fields_of(event: Mapping[str, Any]) -> Json:
-    """The fields of an audit event; what has another shape than it should is text."""
-    return _picked(event, _FIELDS)
+def fields_of(line: str) -> tuple[Json, bool]:
+    """The fields of a line's audit event, and whether its end is missing; none of a line that is no audit event.
+
+    Bodies of requests and answers are kept as they are written, cut.
+    """
+    read = _read(line)
+    found = _picked(read.values, _FIELDS)
+    for name in _BODIES:
+        text = read.texts.get(name, "null")
+        if text != "null":
+            found[name] = cut(text, MAX_BODY)
+    return found, bool(found) and not read.whole
+
+
+def _read(line: str) -> Members:
+    if not any(f'"{name}"' in line for name in _BODIES):
+        try:
+            event = codec.loads_text(line)
+        except ValueError:
+            pass
+        else:
+            return Members(event if isinstance(event, dict) else {}, whole=True)
+    return members(line)
 
 
 def _picked(value: Mapping[str, Any], fields: Mapping[str, Any]) -> Json:
@@ -74,6 +109,6 @@ def _picked(value: Mapping[str, Any], fields: Mapping[str, Any]) -> Json:
         if item is None:
             continue
         taken = take(item) if callable(take) else _picked(item, take) if isinstance(item, dict) else None
-        if taken is not None and taken != {}:
+        if taken is not None and taken not in ({}, []):
             found[name] = taken
     return found

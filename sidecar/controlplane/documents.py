@@ -8,9 +8,8 @@ from typing import Any
 from sidecar.config.fixed import CLUSTER, DATA, LEVEL, TIMESTAMP, UNDATED
 from sidecar.config.function import Settings
 from sidecar.controlplane import audit
-from sidecar.controlplane.line import Line, instant, members, parse
+from sidecar.controlplane.line import Line, instant, parse
 from sidecar.controlplane.payload import Batch, LogEvent
-from sidecar.opensearch import codec
 from sidecar.opensearch.documents import Document
 from sidecar.opensearch.encode import encode
 from sidecar.opensearch.fit import cut, flat
@@ -86,8 +85,7 @@ def _document(event: LogEvent, batch: Batch, component: str, settings: Settings,
     }
     if message is not event.message:
         head["truncated"] = True
-    found = _of_audit(event.message) if component == AUDIT else None
-    more, written = found or _of_program(event.message, component, received)
+    more, written = _of_audit(event.message) if component == AUDIT else _of_program(event.message, component, received)
     if event.extracted:
         more[DATA] = {**more.get(DATA, {}), **flat(event.extracted, DATA)}
     # A clock that is wrong, there or here, must not put a line to another hour.
@@ -96,16 +94,10 @@ def _document(event: LogEvent, batch: Batch, component: str, settings: Settings,
     return Document(index_of(settings, event.timestamp), event.id, encode({**head, **more}))
 
 
-def _of_audit(text: str) -> tuple[Json, datetime | None] | None:
-    """Of an audit event, also of one whose end is missing; None of a line that is none."""
-    more: Json = {}
-    try:
-        event = codec.loads(text.encode(errors="replace"))
-    except ValueError:
-        event = members(text.strip())
-        more["truncated"] = True
-    found = audit.fields_of(event) if isinstance(event, dict) else {}
-    return ({**more, "audit": found}, instant(found.get("stageTimestamp"))) if found else None
+def _of_audit(text: str) -> tuple[Json, datetime | None]:
+    found, cut_off = audit.fields_of(text)
+    more: Json = {"truncated": True} if cut_off else {}
+    return ({**more, "audit": found} if found else more), instant(found.get("stageTimestamp"))
 
 
 def _of_program(text: str, component: str, received: datetime) -> tuple[Json, datetime | None]:

@@ -6,6 +6,7 @@ on-failure queue. Connections and credentials are kept between invocations.
 
 import json
 import logging
+import math
 import os
 import time
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from sidecar.controlplane.documents import documents_of
 from sidecar.controlplane.link import Link
 from sidecar.controlplane.payload import batches_of
 from sidecar.controlplane.store import Store
+from sidecar.errors import OpenSearchUnavailable
 from sidecar.opensearch.client import Client
 
 NAMESPACE = "FluentSidecar"
@@ -25,7 +27,7 @@ NAMESPACE = "FluentSidecar"
 _SECONDS = 10.0
 """Time-out of a request: to connect, and again to be answered."""
 _ATTEMPT = 2 * _SECONDS + 2
-"""An attempt begins only if it may take that long."""
+"""So long a request may take: none is sent with less time."""
 _FOLDER = Path(__file__).resolve().parents[2]
 
 logging.getLogger("sidecar").setLevel(logging.INFO)
@@ -35,6 +37,28 @@ class Context(Protocol):
     """What Lambda tells about an invocation, as far as it is needed."""
 
     def get_remaining_time_in_millis(self) -> int: ...  # noqa: D102 - Lambda's documentation says it
+
+
+class InTime(Client):
+    """Sends no request that might not be answered in time: Lambda would stop the function, which then says nothing.
+
+    One attempt may take several: to look for the template, to renew credentials, for the halves of what was too much.
+
+    Attributes:
+        ends: When the invocation ends, monotonic.
+    """
+
+    ends = math.inf
+
+    def request(self, *what: Any, **how: Any) -> Any:
+        """As the client's.
+
+        Raises:
+            OpenSearchUnavailable: There is no time for it either.
+        """
+        if self.ends - time.monotonic() < _ATTEMPT:
+            raise OpenSearchUnavailable(f"OpenSearch at {self.url}: no time is left for a request")
+        return super().request(*what, **how)
 
 
 class Function:
@@ -48,7 +72,7 @@ class Function:
 
     def __init__(self, settings: Settings, *, secret: str = "", folder: Path = _FOLDER) -> None:
         self._settings = settings
-        self._client = Client(access=Link(settings, secret=secret, folder=folder, seconds=_SECONDS))
+        self._client = InTime(access=Link(settings, secret=secret, folder=folder, seconds=_SECONDS))
         self._store = Store(self._client, settings.template)
 
     def __call__(self, event: Any, context: Context) -> Result:
@@ -59,7 +83,7 @@ class Function:
             UndeliveredError: Some of it is not in OpenSearch yet.
             OpenSearchError: OpenSearch refuses us.
         """
-        ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+        self._client.ends = ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000
         documents = list(documents_of(batches_of(event), self._settings, now=datetime.now(UTC)))
         delivery = Delivery(
             self._store,

@@ -10,7 +10,7 @@ of logfmt, as the authenticator does, and of a JSON object. What is none of them
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -121,7 +121,7 @@ def _pairs(text: str, start: int) -> dict[str, Any]:
 
 def _json(text: str) -> Line | None:
     try:
-        values = codec.loads(text.encode(errors="replace"))
+        values = codec.loads_text(text)
     except ValueError:
         return None
     if not isinstance(values, dict):
@@ -164,30 +164,3 @@ def unquoted(text: str) -> str:
     except ValueError:  # Go escapes more than JSON does, such as \x00
         return text[1:-1]
     return found if isinstance(found, str) else text[1:-1]
-
-
-def members(text: str) -> dict[str, Any]:
-    """The members of a JSON object of which the end may be missing, up to the one that was cut."""
-    found: dict[str, Any] = {}
-    decode: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(strict=False).raw_decode
-    at = _space(text, 1) if text.startswith("{") else len(text)
-    try:
-        while text[at : at + 1] == '"':
-            name, at = decode(text, at)
-            at = _space(text, at)
-            if text[at : at + 1] != ":":
-                break
-            found[name], at = decode(text, _space(text, at + 1))
-            at = _space(text, at)
-            at = _space(text, at + 1) if text[at : at + 1] == "," else len(text)
-    except (ValueError, RecursionError):
-        pass
-    return found
-
-
-_WHITESPACE = re.compile(r"[ \t\r\n]*+")
-
-
-def _space(text: str, at: int) -> int:
-    found = _WHITESPACE.match(text, at)
-    return found.end() if found else at

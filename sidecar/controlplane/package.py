@@ -38,6 +38,7 @@ MODULES = (
     "controlplane/handler",
     "controlplane/line",
     "controlplane/link",
+    "controlplane/members",
     "controlplane/payload",
     "controlplane/store",
     "errors",

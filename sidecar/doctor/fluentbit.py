@@ -1,6 +1,7 @@
 """Fluent Bit: is it there, which, and does it get rid of what it reads."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from sidecar.config import Config
 from sidecar.config.model import version_tuple
 from sidecar.doctor.finding import Finding, fail, ok, skip, warn
 from sidecar.doctor.local import ELSEWHERE, Silent, get, in_pod
-from sidecar.doctor.run import Area, Check
+from sidecar.doctor.run import SECONDS, Area, Check
 from sidecar.errors import SidecarError
 from sidecar.render.fluentbit import fluent_bit
 
@@ -19,21 +20,57 @@ _RUNNING, _CONFIGURATION, _DELIVERIES, _BUFFER = "running", "configuration", "de
 _EVENTS = "events"
 _MANY_CHUNKS = 50
 """An input begins a chunk a second while the one before waits, so these are most of a minute; else there are a few."""
+_PATIENCE = 10.0
+"""Seconds. A Fluent Bit that has just started answers 404 to questions about its counters."""
+_AGAIN = 0.1
+_ANOTHER = "set fluentbit.port to Fluent Bit's, or stop what listens there"
 _START = "look at the log of its container; `sidecar render-config --verify` finds what it doesn't start with"
 
 
-def fluent_bit_area(config: Config) -> Area:
-    """Asks its HTTP server."""
+def fluent_bit_area(config: Config, *, patience: float = _PATIENCE) -> Area:
+    """Asks its HTTP server.
+
+    Args:
+        config: Whose `fluentbit.port` is asked, and whose inputs and outputs it should have.
+        patience: Seconds for one that has just started, until it tells of its counters.
+    """
     port = config.fluentbit.port
-    return Area(
-        "Fluent Bit",
-        lambda: [
+
+    def checks() -> list[Check]:
+        counters = _Counters(port, patience)
+        return [
             Check(_RUNNING, lambda: _running(port, config.fluentbit.version), gate=True, slow=_START),
-            Check(_CONFIGURATION, lambda: _configuration(config, port), slow=_START),
-            Check(_DELIVERIES, lambda: list(deliveries(_json(port, "/api/v1/metrics"))), slow=_START),
+            Check(
+                _CONFIGURATION,
+                lambda: _configuration(config, counters.get(), _json(port, "/api/v2/reload")),
+                slow=_START,
+                seconds=SECONDS + patience,
+            ),
+            Check(_DELIVERIES, lambda: list(deliveries(counters.get())), slow=_START),
             Check(_BUFFER, lambda: _buffer(port), slow=_START),
-        ],
-    )
+        ]
+
+    return Area("Fluent Bit", checks)
+
+
+class _Counters:
+    """The answer to `/api/v1/metrics` of one that answered as Fluent Bit does; waited for once."""
+
+    def __init__(self, port: int, patience: float) -> None:
+        self._port = port
+        self._until = time.monotonic() + patience
+
+    def get(self) -> Json:
+        while True:
+            try:
+                return _json(self._port, "/api/v1/metrics")
+            except Silent:
+                raise
+            except SidecarError as error:
+                if time.monotonic() >= self._until:
+                    hint = "was it built without metrics, or its HTTP server taken by another? take its official image"
+                    raise SidecarError(f"it doesn't tell of its counters: {error.what}", hint=hint) from error
+            time.sleep(_AGAIN)
 
 
 def _running(port: int, wanted: str) -> Finding:
@@ -41,6 +78,8 @@ def _running(port: int, wanted: str) -> Finding:
         found = _json(port, "/")
     except Silent as error:
         return fail(_RUNNING, error.what, _START) if in_pod() else skip(_RUNNING, error.what, ELSEWHERE)
+    except SidecarError as error:
+        return fail(_RUNNING, f"{error.what}: it isn't Fluent Bit", _ANOTHER)
     return version_verdict(found, wanted, port)
 
 
@@ -51,10 +90,7 @@ def _json(port: int, path: str) -> Json:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise SidecarError(
-            f"what answers at port {port} answers {path} with status {status}, and no JSON: it isn't Fluent Bit",
-            hint="set fluentbit.port to Fluent Bit's, or stop what listens there",
-        )
+        raise SidecarError(f"{path} at port {port} is answered with status {status}, and no JSON")
     return found
 
 
@@ -69,8 +105,7 @@ def version_verdict(found: Json, wanted: str, port: int) -> Finding:
     told = found.get("fluent-bit")
     version = told.get("version") if isinstance(told, dict) else None
     if not isinstance(version, str):
-        hint = "set fluentbit.port to Fluent Bit's, or stop what listens there"
-        return fail(_RUNNING, f"what answers at port {port} isn't Fluent Bit", hint)
+        return fail(_RUNNING, f"what answers at port {port} isn't Fluent Bit", _ANOTHER)
     text = f"Fluent Bit {version} at port {port}"
     try:
         older = version_tuple(version) < version_tuple(wanted)
@@ -82,10 +117,10 @@ def version_verdict(found: Json, wanted: str, port: int) -> Finding:
     return ok(_RUNNING, text)
 
 
-def _configuration(config: Config, port: int) -> Finding:
+def _configuration(config: Config, counters: Json, reloads: Json) -> Finding:
     pipeline = fluent_bit(config)["pipeline"]
     wanted = {kind: [one["alias"] for one in pipeline[kind] if "alias" in one] for kind in ("inputs", "outputs")}
-    return configuration_verdict(_json(port, "/api/v1/metrics"), wanted, _json(port, "/api/v2/reload"))
+    return configuration_verdict(counters, wanted, reloads)
 
 
 def configuration_verdict(found: Json, wanted: Mapping[str, Sequence[str]], reloads: Json) -> Finding:

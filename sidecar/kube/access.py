@@ -1,6 +1,7 @@
 """What a way to the API server has to offer: an address, connections, and a proof of who we are that may change."""
 
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -49,6 +50,17 @@ class Access(Protocol):
     def close(self) -> None:
         """Close idle connections."""
         ...
+
+
+def tls_context() -> ssl.SSLContext:
+    """What TLS is spoken with, but for the CA that is still to be loaded.
+
+    As kubectl judges: any certificate in the CA's file is trusted, and one without a key identifier, as EKS has it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def socket_options() -> list[tuple[int, int, int | bytes]]:

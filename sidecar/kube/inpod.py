@@ -14,7 +14,7 @@ from pathlib import Path
 import urllib3
 
 from sidecar.errors import KubernetesError
-from sidecar.kube.access import CHECK_SECONDS, POOL_CONNECTIONS, Session, socket_options
+from sidecar.kube.access import CHECK_SECONDS, POOL_CONNECTIONS, Session, socket_options, tls_context
 
 log = logging.getLogger(__name__)
 
@@ -108,10 +108,7 @@ def _headers(token: str) -> dict[str, str]:
 
 def _pool(ca: str) -> urllib3.PoolManager:
     """Connections to a server that this CA vouches for, and no other; never through a proxy."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # As kubectl judges: any certificate in the file is trusted, and an old cluster's CA without a key identifier too.
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context = tls_context()
     try:
         context.load_verify_locations(cadata=ca)
     except (ssl.SSLError, ValueError, TypeError) as error:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from kubernetes import client, config
 from kubernetes.config import ConfigException
 
 from sidecar.errors import KubernetesError, KubernetesUnavailable
-from sidecar.kube.access import CHECK_SECONDS, POOL_CONNECTIONS, Session, short, socket_options
+from sidecar.kube.access import CHECK_SECONDS, POOL_CONNECTIONS, Session, short, socket_options, tls_context
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,8 @@ def _load(path: str, context: str | None) -> _Loaded:
         settings.socket_options = socket_options()
         settings.connection_pool_maxsize = POOL_CONNECTIONS
         pool: urllib3.PoolManager = client.ApiClient(settings).rest_client.pool_manager
+        # Left to itself, on Python 3.13 the library refuses the CA of every EKS cluster: it has no key identifier.
+        pool.connection_pool_kw["ssl_context"] = _tls(settings)
     except (ConfigException, OSError, ValueError) as error:
         raise KubernetesError(
             f"Kubernetes: no API server is configured: {short(str(error))}",
@@ -140,6 +143,17 @@ def _load(path: str, context: str | None) -> _Loaded:
     sources = [*map(str, _regular(path)), token_file, settings.ssl_ca_cert, settings.cert_file, settings.key_file]
     files = tuple(file for file in sources if file)
     return _Loaded(settings, pool, namespace, files, _seen(files))
+
+
+def _tls(settings: Any) -> ssl.SSLContext:
+    """To it urllib3 adds the CA, and the client's certificate, of the kubeconfig."""
+    context = tls_context()
+    if not settings.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if not (settings.ssl_ca_cert or settings.ca_cert_data):
+        context.load_default_certs()
+    return context
 
 
 def _check(path: str, context: str | None) -> None:

@@ -77,7 +77,9 @@ class LogMetrics:
         self.containers = ContainerCounters()
         self.containers.declare("bytes_lost", "Bytes of log files that went before they were read; at most so many.")
         registry.register(self.containers)
-        self.all_bytes_lost = counter("all_bytes_lost", "The same for all containers, also those that are gone.")
+        self.all_bytes_lost = counter(
+            "all_bytes_lost", "The same for all containers, also those that are gone, without replaced pods of ours."
+        )
         self.records_evicted = counter("records_evicted", "Records that Fluent Bit dropped from its full disk buffer.")
         self.rewinds = counter("rewinds", "Times that all log files on the node were begun anew.", "cause")
         self.backfilled = counter(

@@ -15,6 +15,7 @@ from sidecar.logs.files import Lost, Sight, Tracker, container_of, containers_of
 from sidecar.logs.gz import readable_lines
 from sidecar.logs.metrics import LogMetrics
 from sidecar.logs.positions import make_positions, read_positions, remove_positions
+from sidecar.logs.replaced import replaced
 from sidecar.logs.scan import Scanner
 from sidecar.logs.state import boot_id, load, save
 from sidecar.render.layout import Layout
@@ -61,7 +62,7 @@ class FileTracker:
         self._reload = reload
         self._up_seconds = up_seconds
         self._boot = boot_id() if boot is None else boot
-        self._is_wanted = wanted(config)
+        self._is_wanted, self._replaced = wanted(config), replaced()
         self._scanner = Scanner(config.paths.logs, self._is_wanted)
         self._tracker = Tracker()
         self._lock = threading.Lock()
@@ -212,6 +213,9 @@ class FileTracker:
         for loss in lost:
             container = container_of(loss.path)
             metrics.containers.add("bytes_lost", container, loss.bytes)
+            if self._replaced(container):  # after every upgrade; nobody is to be called for that
+                log.info("%s was replaced; its last %d bytes went with it", container, loss.bytes)
+                continue
             metrics.all_bytes_lost.inc(loss.bytes)
             self._unsaid[container] = self._unsaid.get(container, 0) + loss.bytes
         metrics.containers.forget(containers_of([*sight.plain, *sight.packed]), now)

@@ -39,6 +39,7 @@ class Scene:
     cluster: Cluster
     api: Api
     release: Release
+    opensearch: Pipe
     opensearch_url: str
 
     def answers(self, kind: str) -> Answers:
@@ -70,7 +71,7 @@ def _scene() -> Iterator[Scene]:
         api = Api(cluster.kubeconfig, connections=16)
         stack.callback(api.close)
         name = stack.enter_context(namespace(api, unique_name("bench")))
-        scene = Scene(cluster, api, make_release(cluster, api, pipe, name), part.url)
+        scene = Scene(cluster, api, make_release(cluster, api, pipe, name), pipe, part.url)
         stack.callback(scene.release.uninstall)
         yield scene
 
@@ -109,7 +110,7 @@ def _change(scene: Scene) -> None:
 
 
 def _seconds_of_change(release: Release, number: int, *, hurry: bool) -> float:
-    release.pipeline["logs"]["redact"] = [{"name": "none", "pattern": f"zz{number}", "replace": "y"}]
+    release.pipeline["logs"]["redact"] = [{"name": "bench", "pattern": f"zz{number}", "replace": "***"}]
     before = _applied(release)
     began = time.monotonic()
     release.edit(yaml.safe_dump(release.pipeline), hurry=hurry)
@@ -121,36 +122,53 @@ def _seconds_of_change(release: Release, number: int, *, hurry: bool) -> float:
 
 
 def _applied(release: Release) -> int:
-    return release.log().count("is in force")
+    return release.log().count("was changed, and is in force")
 
 
 def _cost(scene: Scene, seconds: float) -> None:
-    print_head("load", *(f"{name}: {what}" for name in CONTAINERS for what in ("MiB", "CPU %")))
-    with namespace(scene.api, unique_name("load"), level="restricted") as name:
-        _measure(scene, "idle", lambda: time.sleep(seconds))
+    with ExitStack() as stack:
+        follower = _follower(scene)
+        stack.callback(follower.uninstall)
+        follower.install()
+        parts = [
+            ("sidecar, leading", scene.release, "sidecar"),
+            ("sidecar, following", follower, "sidecar"),
+            ("Fluent Bit", scene.release, "fluent-bit"),
+        ]
+        print_head("load", *(f"{name}: {what}" for name, _, _ in parts for what in ("MiB", "CPU %")))
+        name = stack.enter_context(namespace(scene.api, unique_name("load"), level="restricted"))
+        _measure(scene.api, parts, "idle", lambda: time.sleep(seconds))
         run_pod(scene.api, name, "lines", scene.cluster.image, NUMBERED, int(_LINES * seconds * 2), 1 / _LINES)
-        _measure(scene, f"{_LINES} lines/s", lambda: time.sleep(seconds))
+        _measure(scene.api, parts, f"{_LINES} lines/s", lambda: time.sleep(seconds))
         scene.api.raw("DELETE", f"/api/v1/namespaces/{name}/pods/lines")
         load = Load(scene.cluster.kubeconfig, name, range(int(_EVENTS * seconds)), rate=_EVENTS)
-        _measure(scene, f"{_EVENTS} events/s", load.run)
+        _measure(scene.api, parts, f"{_EVENTS} events/s", load.run)
+        assert "leading:" not in follower.log(), "what was to follow has led"
 
 
-def _measure(scene: Scene, what: str, load: Callable[[], None]) -> None:
-    before, began = _usage(scene), time.monotonic()
+def _follower(scene: Scene) -> Release:
+    """A second release with the same Lease and the same indices, as on a second node: its lines are there already."""
+    follower = make_release(scene.cluster, scene.api, scene.opensearch, scene.release.namespace)
+    follower.name = follower.values["fullnameOverride"] = "follower"
+    follower.pipeline = scene.release.pipeline
+    return follower
+
+
+def _measure(api: Api, parts: list[tuple[str, Release, str]], what: str, load: Callable[[], None]) -> None:
+    before, began = [_usage(api, release)[container] for _, release, container in parts], time.monotonic()
     load()
-    after, took = _usage(scene), time.monotonic() - began
+    after, took = [_usage(api, release)[container] for _, release, container in parts], time.monotonic() - began
     row = [what]
-    for name in CONTAINERS:
-        busy = (after[name][1] - before[name][1]) / 1e9 / took
-        row += [f"{after[name][0] / 2**20:.0f}", f"{100 * busy:.1f}"]
+    for (_, busy_before), (memory, busy_after) in zip(before, after, strict=True):
+        row += [f"{memory / 2**20:.0f}", f"{100 * (busy_after - busy_before) / 1e9 / took:.1f}"]
     print_row(*row)
 
 
-def _usage(scene: Scene) -> dict[str, tuple[int, int]]:
+def _usage(api: Api, release: Release) -> dict[str, tuple[int, int]]:
     """For each container: bytes of its working set, and nanoseconds of CPU so far, as the kubelet tells them now."""
-    (pod,) = scene.release.pods()
+    (pod,) = release.pods()
     path = f"/api/v1/nodes/{pod['spec']['nodeName']}/proxy/stats/summary"
-    stats: dict[str, Any] = scene.api.get(path)
+    stats: dict[str, Any] = api.get(path)
     (mine,) = [one for one in stats["pods"] if one["podRef"]["uid"] == pod["metadata"]["uid"]]
     return {
         one["name"]: (int(one["memory"]["workingSetBytes"]), int(one["cpu"]["usageCoreNanoSeconds"]))

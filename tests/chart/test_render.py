@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from sidecar import __version__
+from sidecar.config import loads
 from tests.support.chart import CHART
 from tests.support.golden import check_golden
 from tests.support.helm import KUBERNETES, MINIMAL, call, containers, mounts, one, pod_of, pods_in, render
@@ -83,12 +84,23 @@ def test_the_sidecar_keeps_running_and_is_asked_about_itself_alone(helm: Path) -
         found["name"]: found.get("value") or found["valueFrom"]["fieldRef"]["fieldPath"] for found in sidecar["env"]
     }
     assert fields == {
+        "SIDECAR_CONFIG": "/etc/fluent-sidecar/pipeline.yaml",
         "SIDECAR_STATE": "/var/lib/fluent-sidecar",
         "NODE_NAME": "spec.nodeName",
         "POD_NAME": "metadata.name",
         "POD_NAMESPACE": "metadata.namespace",
         "POD_UID": "metadata.uid",
     }
+
+
+def test_kubectl_describe_says_why_a_container_ended(helm: Path) -> None:
+    manager = {"basic": {"username": {"env": "U"}, "password": {"env": "P"}}}
+    pipeline = MINIMAL["pipeline"] | {"opensearch": {"url": "https://h", "manage": {"auth": manager}}}
+    rendered = render(helm, {"pipeline": pipeline})
+
+    for pod in (pod_of(rendered), one(rendered, "Job")["spec"]["template"]["spec"]):
+        policies = {name: found.get("terminationMessagePolicy") for name, found in containers(pod).items()}
+        assert set(policies.values()) == {"FallbackToLogsOnError"}, policies
 
 
 def test_a_change_of_the_configuration_alone_is_no_new_pod(helm: Path) -> None:
@@ -113,6 +125,25 @@ def test_two_releases_share_no_folder_and_no_name_outside_their_namespaces(helm:
     assert not marks("b-c", "a") & marks("c", "a-b")
 
 
+@pytest.mark.parametrize(
+    ("values", "lease"),
+    [
+        ({"fullnameOverride": "other"}, "other"),
+        ({"fullnameOverride": "fluent-sidecar"}, "fluent-sidecar"),
+        ({"fullnameOverride": "other", "pipeline": MINIMAL["pipeline"] | {"events": {"lease": "mine"}}}, "mine"),
+        # What a ConfigMap of the user's says isn't known: the default.
+        ({"fullnameOverride": "other", "existingConfigMap": "mine"}, "fluent-sidecar"),
+    ],
+)
+def test_each_release_has_a_leader_of_its_own(helm: Path, values: dict[str, Any], lease: str) -> None:
+    objects = render(helm, MINIMAL | values)
+
+    assert [lease] in [rule.get("resourceNames") for rule in one(objects, "Role")["rules"]]
+    if "existingConfigMap" not in values:
+        text = one(objects, "ConfigMap")["data"]["pipeline.yaml"]
+        assert loads(text).events.lease == lease
+
+
 @pytest.mark.parametrize("release", ["r" * 53, "fluent-sidecar", "x"])
 def test_names_are_short_enough_for_what_is_appended(helm: Path, release: str) -> None:
     for found in render(helm, CHART / "ci/manager-values.yaml", release=release):
@@ -131,6 +162,18 @@ def test_fluent_bit_gets_of_the_credentials_what_it_reads_itself_alone(helm: Pat
     passwords = pod_of(render(helm, CHART / "ci/credentials-values.yaml"))
     assert "credentials" in mounts(containers(passwords)["sidecar"])
     assert mounts(containers(passwords)["fluent-bit"]).keys() == {"state", "run", "logs", "ca"}
+
+
+def test_the_job_gets_the_ca_that_is_beside_a_client_certificate_and_not_the_key(helm: Path) -> None:
+    values = yaml.safe_load((CHART / "ci/mtls-values.yaml").read_text()) | {"apply": {"existingSecret": "manager"}}
+    basic = {name: {"file": f"/run/secrets/manager/{name}"} for name in ("username", "password")}
+    values["pipeline"]["opensearch"]["manage"] = {"auth": {"basic": basic}}
+    job = one(render(helm, values), "Job")["spec"]["template"]["spec"]
+
+    [volume] = [found for found in job["volumes"] if found["name"] == "certificates"]
+    assert volume["secret"]["secretName"] == "opensearch-client"
+    assert [found["key"] for found in volume["secret"]["items"]] == ["ca.crt"]
+    assert mounts(job["containers"][0])["certificates"]["mountPath"] == "/run/secrets/opensearch"
 
 
 def test_the_managers_password_is_in_the_job_alone(helm: Path) -> None:

@@ -44,7 +44,7 @@ def needed(pipeline: str) -> set[Right]:
     ],
 )
 def test_the_roles_are_what_the_code_needs(helm: Path, pipeline: dict[str, Any], text: str) -> None:
-    found = granted(render(helm, {"pipeline": MINIMAL["pipeline"] | pipeline}))
+    found = granted(render(helm, {"pipeline": MINIMAL["pipeline"] | pipeline}, release="fluent-sidecar"))
 
     # `get` on events is for people who look with the pod's account, as `sidecar doctor` users do.
     assert found == needed(text) | OWN_EVENTS | {Right("get", "events")}

@@ -77,6 +77,8 @@ def test_every_key_is_used() -> None:
         ({"rbac": {"create": "yes"}}, "/rbac/create': got string, want boolean"),
         ({"tolerations": {"operator": "Exists"}}, "/tolerations': got object, want array"),
         ({"state": {"hostPath": "relative"}}, "/state/hostPath'"),
+        (with_pipeline(paths={"state": "relative"}), "/pipeline/paths/state'"),
+        ({"sidecar": {"extraEnv": [{"name": "A", "value": 1}]}}, "/sidecar/extraEnv/0/value': got number, want string"),
         ({"nope": 1}, "additional properties 'nope' not allowed"),
     ],
 )
@@ -97,11 +99,24 @@ def test_a_password_in_place_of_a_reference_is_refused_without_being_shown(helm:
     assert SECRET not in str(error.value)
 
 
+@pytest.mark.parametrize("section", ["opensearch", "dashboards"])
+def test_a_password_in_an_address_is_refused_without_being_shown(helm: Path, section: str) -> None:
+    with pytest.raises(HelmError) as error:
+        render(helm, with_pipeline(**{section: {"url": f"https://user:{SECRET}@h"}}))
+
+    assert f"pipeline.{section}.url: user and password don't belong in the address" in str(error.value)
+    assert SECRET not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({}, "pipeline.cluster is missing: the cluster's name, such as --set pipeline.cluster=my-cluster"),
         ({"pipeline": {"cluster": "c"}}, "pipeline.opensearch.url is missing: such as --set pipeline.opensearch.url="),
+        (with_pipeline(opensearch={"url": "opensearch:9200"}), 'https://opensearch.example, found "opensearch:9200"'),
+        (with_pipeline(opensearch={"url": "ftp://opensearch"}), "pipeline.opensearch.url: expected an address such as"),
+        (with_pipeline(dashboards={"url": "dashboards"}), "pipeline.dashboards.url: expected an address such as"),
+        (with_pipeline(agent={"port": 2020}), "pipeline.fluentbit.port and pipeline.agent.port share a pod"),
         (MINIMAL | {"ca": {"existingSecret": "a", "existingConfigMap": "b"}}, "at most one of both"),
         (with_pipeline(agent={"address": "127.0.0.1"}), "pipeline.agent.address must be 0.0.0.0 or ::"),
         (MINIMAL | {"updateStrategy": {"rollingUpdate": {"maxSurge": 1}}}, "maxSurge must be 0"),
@@ -125,7 +140,7 @@ def test_with_parameters_of_aws_no_address_is_needed(helm: Path) -> None:
 def test_a_file_arrives_as_it_was_written(helm: Path, name: str) -> None:
     written = (ROOT / f"examples/{name}.yaml").read_text()
 
-    found = one(render(helm, {"pipeline": yaml.safe_load(written)}), "ConfigMap")
+    found = one(render(helm, {"pipeline": yaml.safe_load(written)}, release="fluent-sidecar"), "ConfigMap")
 
     assert loads(found["data"]["pipeline.yaml"]) == loads(written)
 
@@ -155,7 +170,8 @@ def test_odd_texts_and_numbers_arrive_as_they_are(helm: Path) -> None:
         "fluentbit": {"extra": {"outputs": [{"name": "null", "match": "x.*", "big": 12345678901, **texts}]}},
     }
 
-    found = one(render(helm, {"pipeline": pipeline}), "ConfigMap")["data"]["pipeline.yaml"]
+    objects = render(helm, {"pipeline": pipeline}, release="fluent-sidecar")
+    found = one(objects, "ConfigMap")["data"]["pipeline.yaml"]
 
     assert loads(found) == loads(json.dumps(pipeline))
     assert "1000000" in found
@@ -196,7 +212,7 @@ def test_what_is_said_is_not_overwritten(helm: Path) -> None:
 
 def test_the_pod_is_made_of_the_models_defaults(helm: Path) -> None:
     config = loads("cluster: c\nopensearch: {url: 'https://h'}\n")
-    objects = render(helm, MINIMAL)
+    objects = render(helm, MINIMAL, release="fluent-sidecar")
     pod = pod_of(objects)
     found = containers(pod)
 

@@ -106,7 +106,16 @@ imagePullSecrets:
 {{- end -}}
 
 {{/*
-pipeline.yaml: what the values say, and where the chart mounts credentials and CA, if they don't say where those are.
+The Lease of the sidecars: the release's own, for two releases in a namespace with one Lease had one leader, and only its
+templates were put in place.
+*/}}
+{{- define "fluent-sidecar.lease" -}}
+{{- dig "events" "lease" (ternary "fluent-sidecar" (include "fluent-sidecar.fullname" .) (ne .Values.existingConfigMap "")) .Values.pipeline -}}
+{{- end -}}
+
+{{/*
+pipeline.yaml: what the values say; where the chart mounts credentials and CA, and which Lease is the release's, if they
+don't.
 */}}
 {{- define "fluent-sidecar.pipeline" -}}
 {{- $pipeline := deepCopy .Values.pipeline -}}
@@ -121,6 +130,10 @@ pipeline.yaml: what the values say, and where the chart mounts credentials and C
 {{- $_ := set $opensearch "tls" (merge (dict "ca" (include "fluent-sidecar.caFile" .)) (default dict $opensearch.tls)) -}}
 {{- end -}}
 {{- $_ := set $pipeline "opensearch" $opensearch -}}
+{{- $lease := include "fluent-sidecar.lease" . -}}
+{{- if ne $lease "fluent-sidecar" -}}
+{{- $_ := set $pipeline "events" (merge (dict "lease" $lease) (default dict $pipeline.events)) -}}
+{{- end -}}
 {{- toYaml $pipeline -}}
 {{- end -}}
 
@@ -153,6 +166,34 @@ Keys of the credentials' Secret that Fluent Bit reads itself, as JSON: of a clie
 {{- end -}}
 {{- end -}}
 {{- $keys | uniq | toJson -}}
+{{- end -}}
+
+{{/*
+Keys of the credentials' Secret that the Job which applies reads, as JSON: CAs that are beside a client certificate.
+*/}}
+{{- define "fluent-sidecar.applyKeys" -}}
+{{- $keys := list -}}
+{{- if .Values.credentials.existingSecret -}}
+{{- $p := include "fluent-sidecar.pipeline" . | fromYaml -}}
+{{- range list (dig "opensearch" "tls" "ca" "" $p) (dig "dashboards" "tls" "ca" "" $p) -}}
+{{- if eq (dir .) $.Values.credentials.mountPath -}}{{- $keys = append $keys (base .) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $keys | uniq | toJson -}}
+{{- end -}}
+
+{{/*
+What keys of the credentials' Secret are as a volume, from (dict "context" $ "keys" LIST).
+*/}}
+{{- define "fluent-sidecar.certificatesVolume" -}}
+- name: certificates
+  secret:
+    secretName: {{ .context.Values.credentials.existingSecret }}
+    defaultMode: 0440
+    items:
+      {{- range .keys }}
+      - {key: {{ . | quote }}, path: {{ . | quote }}}
+      {{- end }}
 {{- end -}}
 
 {{/*
@@ -209,6 +250,17 @@ Refuses what the schema can't, in words that say what to do.
 {{- if not (or (dig "opensearch" "url" "" $p) (dig "opensearch" "auth" "ssm" dict $p)) -}}
 {{- $problems = append $problems "pipeline.opensearch.url is missing: such as --set pipeline.opensearch.url=https://opensearch.example:9200" -}}
 {{- end -}}
+{{- end -}}
+{{- range $where, $url := dict "opensearch" (dig "opensearch" "url" "" $p) "dashboards" (dig "dashboards" "url" "" $p) -}}
+{{- /* What could hold a password isn't repeated. */ -}}
+{{- if contains "@" $url -}}
+{{- $problems = append $problems (printf "pipeline.%s.url: user and password don't belong in the address, which everybody can read; write them into a Secret, and name it in credentials.existingSecret" $where) -}}
+{{- else if and $url (not (regexMatch "^https?://[^/]" $url)) -}}
+{{- $problems = append $problems (printf "pipeline.%s.url: expected an address such as https://%s.example, found %q" $where $where $url) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (dig "agent" "port" 2021 $p | int) (dig "fluentbit" "port" 2020 $p | int) -}}
+{{- $problems = append $problems "pipeline.fluentbit.port and pipeline.agent.port share a pod, so they must differ" -}}
 {{- end -}}
 {{- if and .Values.ca.existingSecret .Values.ca.existingConfigMap -}}
 {{- $problems = append $problems "ca.existingSecret and ca.existingConfigMap: at most one of both" -}}

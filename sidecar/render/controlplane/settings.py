@@ -27,9 +27,10 @@ def settings(config: Config) -> Settings:
 
 
 def has_function(config: Config) -> bool:
-    """Whether there is a function to deploy: it knows no client certificate."""
+    """Whether there is a function to deploy: it knows no client certificate, and needs a log group."""
     family = config.control_plane
-    return family.source == "cloudwatch" and bool(family.types) and config.opensearch.auth.mtls is None
+    wanted = family.source == "cloudwatch" and bool(family.types)
+    return wanted and config.opensearch.auth.mtls is None and family.log_group_for(config.cluster) is not None
 
 
 def template_name(config: Config) -> str:
@@ -38,8 +39,11 @@ def template_name(config: Config) -> str:
 
 
 def log_group(config: Config) -> str:
-    """The log group of the control plane."""
-    return config.control_plane.log_group or f"/aws/eks/{config.cluster}/cluster"
+    """The log group of the control plane, of a configuration that has one."""
+    group = config.control_plane.log_group_for(config.cluster)
+    if group is None:
+        raise ValueError(f"the cluster {config.cluster} has no log group")
+    return group
 
 
 def _auth(config: Config) -> Json:

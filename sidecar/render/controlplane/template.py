@@ -1,7 +1,5 @@
 """The template: the function, its role, what starts it, and the queue for what fails for good."""
 
-import re
-
 from sidecar.config.function import SECRET_VARIABLE, VARIABLE
 from sidecar.config.model import Config
 from sidecar.render.controlplane.access import access_conditions, access_parameters, statements
@@ -20,8 +18,8 @@ _QUEUE_BYTES = 2**20
 """The most that SQS takes, and as much as Lambda takes of a batch."""
 _EVENT_SECONDS = 6 * 3600
 """The longest that Lambda keeps a batch that can't be started."""
-_NAME = 40  # characters of 64, with an ending
-_ODD = re.compile(r"[^A-Za-z0-9-]+")
+_DESCRIPTION = 256
+"""The longest that Lambda takes."""
 
 
 def template(config: Config) -> Json:
@@ -30,6 +28,7 @@ def template(config: Config) -> Json:
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Control-plane logs of the cluster {config.cluster} to OpenSearch, by fluent-sidecar",
         "Parameters": {**_CODE, **_NETWORK, **_ALARM_TOPIC, **access_parameters(config)},
+        "Rules": {"Network": _NETWORK_RULE},
         "Conditions": {
             "InVpc": {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", ref("SubnetIds")]}, ""]}]},
             "HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [ref("AlarmTopicArn"), ""]}]},
@@ -44,6 +43,7 @@ def template(config: Config) -> Json:
             "RoleArn": output("The function's role; with SigV4 it is to be mapped to a role of OpenSearch", "Role"),
             "FunctionArn": output("The function", "Function"),
             "QueueUrl": {"Description": "The queue of what failed for good", "Value": ref("Queue")},
+            "LogGroup": {"Description": "What the function itself logs", "Value": ref("LogGroup")},
         },
     }
 
@@ -52,17 +52,33 @@ _CODE = {
     "CodeBucket": parameter("S3 bucket with the zip that `sidecar lambda package` writes, in this region"),
     "CodeKey": parameter("Its key there; another one with each version, so that the function is replaced"),
 }
+
+
+def _none(name: str) -> Json:
+    """Whether a list that is a parameter has nothing in it: its default is a list of one empty text."""
+    return {"Fn::EachMemberEquals": [ref(name), ""]}
+
+
+def _list(text: str) -> Json:
+    return {**parameter(text, Default=""), "Type": "CommaDelimitedList"}
+
+
 _NETWORK = {
-    "SubnetIds": {
-        "Type": "CommaDelimitedList",
-        "Default": "",
-        "Description": "For an OpenSearch in a VPC: subnets that reach it, and AWS where credentials are there",
-    },
-    "SecurityGroupIds": {
-        "Type": "CommaDelimitedList",
-        "Default": "",
-        "Description": "For an OpenSearch in a VPC: security groups that it lets in",
-    },
+    "SubnetIds": _list("For an OpenSearch in a VPC: subnets that reach it, and AWS where credentials are there"),
+    "SecurityGroupIds": _list("For an OpenSearch in a VPC: security groups that it lets in"),
+}
+_NETWORK_RULE = {
+    "Assertions": [
+        {
+            "Assert": {
+                "Fn::Or": [
+                    {"Fn::And": [_none(name) for name in _NETWORK]},
+                    {"Fn::And": [{"Fn::Not": [_none(name)]} for name in _NETWORK]},
+                ]
+            },
+            "AssertDescription": "SubnetIds and SecurityGroupIds go together: give both, or none",
+        }
+    ]
 }
 _ALARM_TOPIC = {"AlarmTopicArn": parameter("SNS topic that hears of alarms; empty for none", Default="")}
 
@@ -71,13 +87,13 @@ def _function(config: Config) -> Json:
     environment: Json = {VARIABLE: settings(config).to_json()}
     if config.opensearch.auth.basic:
         environment[SECRET_VARIABLE] = ref("SecretArn")
-    name = f"{_ODD.sub('-', config.cluster)[:_NAME].strip('-')}-control-plane-logs"
+    # CloudFormation makes all names, of the stack's: a queue that was retained is in nobody's way.
     return {
         "LogGroup": {
             "Type": "AWS::Logs::LogGroup",
             "DeletionPolicy": "Delete",
             "UpdateReplacePolicy": "Delete",
-            "Properties": {"LogGroupName": f"/aws/lambda/{name}", "RetentionInDays": _KEPT_DAYS},
+            "Properties": {"RetentionInDays": _KEPT_DAYS},
         },
         "Role": {
             "Type": "AWS::IAM::Role",
@@ -93,10 +109,9 @@ def _function(config: Config) -> Json:
         },
         "Function": {
             "Type": "AWS::Lambda::Function",
-            "DependsOn": "LogGroup",
             "Properties": {
-                "FunctionName": name,
-                "Description": f"Control-plane logs of {config.cluster} to OpenSearch",
+                "Description": f"Control-plane logs to OpenSearch, of {config.cluster}"[:_DESCRIPTION],
+                "LoggingConfig": {"LogGroup": ref("LogGroup")},
                 "Handler": HANDLER,
                 "Runtime": _RUNTIME,
                 "Architectures": [_ARCHITECTURE],
@@ -108,7 +123,7 @@ def _function(config: Config) -> Json:
                 "VpcConfig": {
                     "Fn::If": [
                         "InVpc",
-                        {"SubnetIds": ref("SubnetIds"), "SecurityGroupIds": ref("SecurityGroupIds")},
+                        {name: ref(name) for name in _NETWORK},
                         NO_VALUE,
                     ]
                 },
@@ -116,11 +131,10 @@ def _function(config: Config) -> Json:
         },
         "Queue": {
             "Type": "AWS::SQS::Queue",
-            # What waits in it is in no other place.
-            "DeletionPolicy": "Retain",
+            # What waits in it is in no other place. A stack that fails as it is made leaves none.
+            "DeletionPolicy": "RetainExceptOnCreate",
             "UpdateReplacePolicy": "Retain",
             "Properties": {
-                "QueueName": f"{name}-failed",
                 "MessageRetentionPeriod": _QUEUE_SECONDS,
                 "MaximumMessageSize": _QUEUE_BYTES,
                 "SqsManagedSseEnabled": True,

@@ -153,7 +153,7 @@ def make_release(cluster: Cluster, api: Api, opensearch: Pipe, name: str) -> Rel
     pipeline = {
         "cluster": name,
         "opensearch": {"url": f"http://{opensearch.address}:{opensearch.port}"},
-        "events": {"index": f"{name}-events"},
+        "events": {"index": f"{name}-events", "lease": "fluent-sidecar"},
         "logs": {
             "index": f"{name}-logs",
             "multiline": ["java"],

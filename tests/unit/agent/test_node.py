@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.agent import fluentbit, verdict
+from sidecar.agent import fluentbit, node, verdict
 from sidecar.agent.fluentbit import FluentBit
 from sidecar.agent.node import Node
 from sidecar.agent.output import write_file
@@ -71,6 +71,21 @@ def test_closed_first_then_open(tmp_path: Path) -> None:
     assert environment(tmp_path) == CLOSED
     made.open()
     assert environment(tmp_path) == OPEN
+
+
+def test_a_fluent_bit_that_starts_between_two_files_does_not_send_what_has_no_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    made = make(tmp_path, port)
+    made.prepare()
+    made.open(starting=False)
+    seen: list[dict[str, str]] = []
+    monkeypatch.setattr(node, "switch_link", lambda *_: seen.append(environment(tmp_path)))
+
+    make(tmp_path, port, events="index: another").prepare()
+
+    assert seen == [CLOSED]
 
 
 def test_everything_is_there_before_fluent_bit_starts(tmp_path: Path) -> None:

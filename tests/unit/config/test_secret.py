@@ -94,7 +94,7 @@ def test_a_bad_file(tmp_path: Path, raw: bytes, wanted: str) -> None:
 def test_a_file_that_can_not_be_read(tmp_path: Path) -> None:
     hint = "(check path, owner and mode)"
     assert failure(SecretRef(file=str(tmp_path))) == f"{tmp_path} can't be read: Is a directory {hint}"
-    missing = tmp_path / "nope"
+    missing, hint = tmp_path / "nope", "(check the path; is it a key of the Secret?)"
     assert failure(SecretRef(file=str(missing))) == f"{missing} can't be read: No such file or directory {hint}"
 
 

@@ -1,7 +1,9 @@
 import base64
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,6 +101,18 @@ def test_what_is_not_there_in_time_raises(function: Function, capsys: pytest.Cap
     with pytest.raises(UndeliveredError, match=f"{COUNT} of {COUNT} documents"):
         function(SCHEDULER, Context(seconds=3))
     assert metrics(capsys)["NotDelivered"] == COUNT
+
+
+def test_no_request_is_sent_that_might_not_be_answered_in_time(
+    server: FakeOpenSearch, function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first attempt has two: it looks for the template.
+    now = iter([0.0, 0.0, 0.0])
+    clock = SimpleNamespace(monotonic=lambda: next(now, 2.0), sleep=time.sleep, time=time.time)
+    monkeypatch.setattr(handler, "time", clock)
+    with pytest.raises(UndeliveredError, match="no time is left for a request"):
+        function(SCHEDULER, Context(seconds=23))
+    assert [request.path.split("/")[1] for request in server.requests] == ["_index_template"]
 
 
 def test_a_server_that_refuses_us_raises_at_once(server: FakeOpenSearch, function: Function) -> None:

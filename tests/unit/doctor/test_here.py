@@ -65,9 +65,9 @@ def own(port: int) -> Config:
     )
 
 
-def fluent_bit(steps: dict[str, Script], version: str = "5.1.1") -> list[Finding]:
+def fluent_bit(steps: dict[str, Script], version: str = "5.1.1", *, patience: float = 30) -> list[Finding]:
     with Paths(steps) as server:
-        [(_, found)] = examine([fluent_bit_area(pipeline(server.port, version))])
+        [(_, found)] = examine([fluent_bit_area(pipeline(server.port, version), patience=patience)])
     return found
 
 
@@ -128,6 +128,28 @@ def test_a_fluent_bit_that_has_just_started_does_not_tell_of_its_buffer() -> Non
     found = fluent_bit(FLUENT_BIT | {"/api/v1/storage": says(200, b"")})
 
     assert (found[-1].name, found[-1].state) == ("buffer", State.SKIP)
+
+
+def test_a_fluent_bit_that_has_just_started_gets_the_time_to_tell_of_its_counters() -> None:
+    answers = iter([says(404, b""), says(200, b""), *[FLUENT_BIT["/api/v1/metrics"]] * 2])
+
+    def metrics(exchange: Exchange) -> None:
+        next(answers)(exchange)
+
+    found = fluent_bit(FLUENT_BIT | {"/api/v1/metrics": metrics})
+
+    assert {one.state for one in found} == {State.OK}
+
+
+def test_one_that_never_tells_of_its_counters_does_not_pass() -> None:
+    found = fluent_bit(FLUENT_BIT | {"/api/v1/metrics": says(404, b"")}, patience=0)
+
+    assert [(one.name, one.state) for one in found[1:3]] == [
+        ("configuration", State.FAIL),
+        ("deliveries", State.FAIL),
+    ]
+    assert "/api/v1/metrics" in found[1].text
+    assert "official image" in found[1].hint
 
 
 def test_an_event_that_is_dropped_is_not_lost() -> None:

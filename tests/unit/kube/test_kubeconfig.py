@@ -11,7 +11,7 @@ from sidecar.kube import ApiServer, connect
 from sidecar.kube.kubeconfig import Kubeconfig
 from tests.support.fakes.kubernetes import failing, kubeconfig
 from tests.support.fakes.server import Exchange, Scripted, says
-from tests.support.fakes.tls import make_certificate
+from tests.support.fakes.tls import be_as_strict_as_python_3_13, make_certificate
 
 PATH = "/api/v1/events"
 TICKING = """
@@ -213,6 +213,17 @@ def test_a_new_ca_of_a_kubeconfig_is_trusted_at_once(tmp_path: Path) -> None:
         with pytest.raises(KubernetesError, match="can't be verified"):
             api.get(PATH)
         ca.write_bytes(new.file.read_bytes())
+        assert api.get(PATH) == {"ok": 1}
+        api.close()
+
+
+def test_the_ca_of_an_old_cluster_is_trusted_as_by_kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    be_as_strict_as_python_3_13(monkeypatch)
+    bare = make_certificate(tmp_path, "ca", bare=True)
+    served = make_certificate(tmp_path, "server", issuer=bare, bare=True)
+    with Scripted(says(200, {"ok": 1}), tls=served.context) as server:
+        file = kubeconfig(tmp_path, server.url, cluster={"certificate-authority": str(bare.file)})
+        api = api_of(Clock(), file)
         assert api.get(PATH) == {"ok": 1}
         api.close()
 

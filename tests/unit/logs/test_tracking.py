@@ -161,6 +161,30 @@ def test_what_is_lost_is_counted_and_said(node: Node, caplog: pytest.LogCaptureF
     assert "ns/pod/app" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("ourselves", "alarming"),
+    [("pod-b2b2b", 0), ("pod-a1a1a", 30), ("other-b2b2b", 30), ("a1a1a", 30), ("", 30)],
+)
+def test_the_last_words_of_the_pod_before_us_are_counted_but_alarm_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ourselves: str, alarming: int
+) -> None:
+    monkeypatch.setenv("POD_NAMESPACE", "ns")
+    monkeypatch.setenv("POD_NAME", ourselves)
+    node = Node(tmp_path)
+    file = node.logs / "ns_pod-a1a1a_uid" / "fluent-bit" / "0.log"
+    file.parent.mkdir(parents=True)
+    file.write_text("line\n" * 6)
+    with caplog.at_level(logging.WARNING):
+        node.tracker.step()
+        file.unlink()
+        node.positions()
+        node.tracker.step()
+        node.tracker.step()
+    assert node.count("bytes_lost_total", namespace="ns", pod="pod-a1a1a", container="fluent-bit") == 30
+    assert node.count("all_bytes_lost_total") == alarming
+    assert ("went before they were read" in caplog.text) == bool(alarming)
+
+
 def test_excluded_pods_are_not_followed(tmp_path: Path) -> None:
     node = Node(tmp_path, "{exclude: {namespaces: [ns]}}")
     node.file("0.log.1.gz", "x\n")

@@ -12,7 +12,7 @@ from sidecar.errors import OpenSearchError, OpenSearchUnavailable, SecretError
 from sidecar.opensearch import client as client_module
 from sidecar.opensearch.client import Client, RefusedError, connect
 from tests.support.fakes.server import Exchange, Script, Scripted, says
-from tests.support.fakes.tls import Certificate, make_certificate
+from tests.support.fakes.tls import Certificate, be_as_strict_as_python_3_13, make_certificate
 from tests.support.markers import secret
 from tests.support.waiting import free_port
 
@@ -167,6 +167,18 @@ def served(certificate: Certificate) -> Scripted:
 def test_a_certificate_of_the_named_ca_is_accepted(certificate: Certificate) -> None:
     with served(certificate) as server:
         client = client_of(server.url, f"tls: {{ca: {certificate.file}}}")
+        assert client.request("GET", "/") == {"ok": 1}
+        client.close()
+
+
+def test_a_ca_that_lacks_extensions_is_trusted_as_by_fluent_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be_as_strict_as_python_3_13(monkeypatch)
+    bare = make_certificate(tmp_path, "ca", bare=True)
+    served = make_certificate(tmp_path, "server", issuer=bare, bare=True)
+    with Scripted(says(200, {"ok": 1}), tls=served.context) as server:
+        client = client_of(server.url, f"tls: {{ca: {bare.file}}}")
         assert client.request("GET", "/") == {"ok": 1}
         client.close()
 

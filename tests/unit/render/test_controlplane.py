@@ -1,6 +1,7 @@
 """The CloudFormation template: what the function may do, what it is told, and what starts it."""
 
 import json
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -120,12 +121,57 @@ def test_the_subscription_is_of_the_clusters_log_group() -> None:
     assert properties()["FilterPattern"] == ""
 
 
-def test_a_long_or_odd_name_of_a_cluster_is_a_name_for_aws() -> None:
-    for name in ("a" * 256, "arn:aws:eks:eu-west-1:1:cluster/x", "c._:/@-"):
-        made = template(loads(f"cluster: '{name}'\nopensearch: {{url: http://h}}\n"))
-        function = made["Resources"]["Function"]["Properties"]["FunctionName"]
-        assert len(function) <= 64
-        assert function.replace("-", "").isalnum()
+def named(cluster: str, more: str = "") -> Json:
+    return template(loads(f"cluster: '{cluster}'\nopensearch: {{url: http://h}}\n{more}"))
+
+
+def test_no_name_is_fixed_so_that_a_stack_can_be_made_again_and_beside_others() -> None:
+    resources = named("c")["Resources"]
+    for name, resource in resources.items():
+        fixed = set(resource["Properties"]) & {"FunctionName", "QueueName", "LogGroupName", "RoleName", "AlarmName"}
+        if name not in {"OnFailure", "MayInvoke", "Subscription"}:  # these name what they belong to
+            assert not fixed, name
+    assert resources["Function"]["Properties"]["LoggingConfig"] == {"LogGroup": {"Ref": "LogGroup"}}
+    assert resources["Queue"]["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+def test_a_long_name_of_a_cluster_is_a_description_for_aws() -> None:
+    made = named("a" * 256, "controlPlane: {logGroup: /own}\n")
+    assert len(made["Resources"]["Function"]["Properties"]["Description"]) <= 256
+    assert len(made["Description"]) <= 1024
+
+
+@pytest.mark.parametrize("name", ["arn:aws:eks:eu-west-1:1:cluster/x", "me@example", "c._/", "a" * 101])
+def test_a_name_that_eks_does_not_know_needs_a_log_group(name: str) -> None:
+    text = f"cluster: '{name}'\nopensearch: {{url: http://h}}\n"
+    # Somebody whose cluster isn't EKS need not say so.
+    assert TEMPLATE not in render(loads(text))
+    with pytest.raises(ConfigError, match=r"controlPlane\.logGroup"):
+        loads(f"{text}controlPlane: {{source: cloudwatch}}\n")
+    assert TEMPLATE in render(loads(f"{text}controlPlane: {{source: cloudwatch, logGroup: /own}}\n"))
+
+
+def test_a_network_is_whole_or_not_there() -> None:
+    made = named("c")
+    (rule,) = made["Rules"].values()
+    (assertion,) = rule["Assertions"]
+    parameters = made["Parameters"]
+    assert (parameters["SubnetIds"]["Default"], parameters["SecurityGroupIds"]["Default"]) == ("", "")
+    assert "SubnetIds" in assertion["AssertDescription"]
+    none, both = ("", ""), ("subnet-1,subnet-2", "sg-1")
+    for subnets, groups in (none, both):
+        assert holds(assertion["Assert"], {"SubnetIds": subnets, "SecurityGroupIds": groups})
+    for subnets, groups in ((none[0], both[1]), (both[0], none[1])):
+        assert not holds(assertion["Assert"], {"SubnetIds": subnets, "SecurityGroupIds": groups})
+
+
+def holds(condition: Json, values: Mapping[str, str]) -> bool:
+    """What CloudFormation says of a condition."""
+    ((word, parts),) = condition.items()
+    if word == "Fn::EachMemberEquals":
+        return all(member == parts[1] for member in values[parts[0]["Ref"]].split(","))
+    found = [holds(part, values) for part in parts]
+    return any(found) if word == "Fn::Or" else all(found) if word == "Fn::And" else not found[0]
 
 
 def test_there_is_no_function_where_none_is_needed_or_could_work() -> None:
