@@ -150,7 +150,7 @@ def _find() -> tuple[dict[str, Path], dict[str, str], dict[str, str]]:
             continue
         programs[name] = found.path if found else Path()
         if found:
-            versions[name] = found.version
+            versions[name.removesuffix(" and Fluent Bit")] = found.version
     return programs, versions, absent
 
 
@@ -176,7 +176,8 @@ def _print(title: str, outcomes: list[Outcome]) -> None:
         "missing",
         "twice",
         "of all versions missing",
-        "versions/s",
+        "writes/s",
+        "found/s",
         "last one late by",
         "CPU s",
         "peak MiB",
@@ -189,6 +190,7 @@ def _print(title: str, outcomes: list[Outcome]) -> None:
             f"{one.missing:,}",
             f"{one.twice:,}",
             f"{one.versions_missing:,} of {one.sent:,}",
+            f"{one.rate:,.0f}",
             f"{one.speed:,.0f}",
             f"{one.late:.1f} s",
             f"{one.cpu:.1f}",

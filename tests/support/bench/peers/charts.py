@@ -95,6 +95,6 @@ def _without_scripts(picture: Element) -> Element:
     """What makes it interactive isn't there: neither is its configuration needed, nor does it run in an `<img>`."""
     for parent in list(picture.iter()):
         for child in list(parent):
-            if child.tag.rpartition("}")[2] == "script":
+            if str(child.tag).rpartition("}")[2] == "script":
                 parent.remove(child)
     return picture

@@ -39,6 +39,7 @@ class Outcome:
         missing: Of the promised, not found when it was looked for.
         versions_missing: The same of all versions.
         twice: Surplus documents of a version.
+        rate: Writes a second that the API server took.
         speed: Versions found a second, from the first write until its last document came.
         late: Seconds from the last write until its last document came.
         cpu: CPU seconds for it, from the first write on.
@@ -52,6 +53,7 @@ class Outcome:
     missing: int
     versions_missing: int
     twice: int
+    rate: float
     speed: float
     late: float
     cpu: float
@@ -135,6 +137,7 @@ def _judge(lane: Lane, ledger: Ledger, began: float, ended: float, *, updates: b
         missing=versions_missing if updates else len(ledger.versions.keys() - seen),
         versions_missing=versions_missing,
         twice=sum(counts[key] - 1 for key in found),
+        rate=round(len(versions) / (ended - began), 1),
         speed=round(len(found) / (lane.moved - began), 1) if lane.moved > began else 0.0,
         late=lane.late(ended),
         cpu=lane.cost,
