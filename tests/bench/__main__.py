@@ -14,6 +14,8 @@ from tests.bench import (
     losses,
     memory,
     onnode,
+    peersevents,
+    peerslogs,
     reloading,
     reporting,
     startup,
@@ -32,6 +34,8 @@ BENCHMARKS = {
     "reloading": reloading.run,
     "controlplane": controlplane.run,
     "reporting": reporting.run,
+    "peers-events": peersevents.run,
+    "peers-logs": peerslogs.run,
 }
 
 

@@ -1,7 +1,7 @@
 """What OpenSearch holds of an index, hit by hit: ids, indices and documents."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ import urllib3
 _BUSY = frozenset({429, 503})
 """Too much to do, or a shard that isn't there yet."""
 _PATIENCE_SECONDS = 30.0
+_PAGE, _PAGE_OF_FIELDS = 500, 5000
 
 
 class Answers:
@@ -34,9 +35,9 @@ class Answers:
         self._ask("POST", f"{self._index}*/_refresh")
         return int(self._ask("GET", f"{self._index}*/_count").get("count", 0))
 
-    def documents(self) -> Iterator[dict[str, Any]]:
-        """Every hit, with `_id`, `_index` and `_source`."""
-        page = self._search()
+    def documents(self, *fields: str) -> Iterator[dict[str, Any]]:
+        """Every hit, with `_id`, `_index` and `_source`; of that only some fields, where they are named."""
+        page = self._search(fields)
         while page["hits"]["hits"]:
             yield from page["hits"]["hits"]
             page = self._ask("POST", "_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})
@@ -44,11 +45,12 @@ class Answers:
         if scroll := page.get("_scroll_id"):  # none, where there is no index yet
             self._ask("DELETE", f"_search/scroll/{scroll}")
 
-    def _search(self) -> dict[str, Any]:
+    def _search(self, fields: Sequence[str]) -> dict[str, Any]:
         """The first page; a server that is busy is asked again."""
         end = time.monotonic() + _PATIENCE_SECONDS
+        query = {"size": _PAGE_OF_FIELDS, "_source": fields} if fields else {"size": _PAGE}
         while True:
-            page = self._ask("POST", f"{self._index}*/_search?scroll=1m", {"size": 500, "sort": ["_doc"]})
+            page = self._ask("POST", f"{self._index}*/_search?scroll=1m", {**query, "sort": ["_doc"]})
             if page.get("status") not in _BUSY or time.monotonic() > end:
                 assert "hits" in page, f"hits can't be had: {page}"
                 return page

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,14 +23,22 @@ def start_rival(
         index: Where the events go.
         start: Takes a command and `name`.
     """
+    file = folder / "fluent-bit.yaml"
+    content = rival(folder, kubeconfig=kubeconfig, url=url, index=index)
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    return start([program, "-c", file], name="rival")
+
+
+def rival(folder: Path, *, kubeconfig: Path, url: str, index: str) -> dict[str, Any]:
+    """Its configuration; `folder` is made, and gets the credentials."""
     folder.mkdir(parents=True)
     access = read_access(kubeconfig)
-    token, authority, file = folder / "token", folder / "ca.crt", folder / "fluent-bit.yaml"
+    token, authority = folder / "token", folder / "ca.crt"
     token.touch(0o600)
     token.write_text(access.token)
     authority.write_text(access.ca)
     host, _, port = url.removeprefix("http://").rpartition(":")
-    content = {
+    return {
         "service": {"flush": 1, "grace": 1},
         "pipeline": {
             "inputs": [
@@ -57,5 +66,3 @@ def start_rival(
             ],
         },
     }
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
-    return start([program, "-c", file], name="rival")

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,16 @@ class Ledger:
         return sum(len(versions) for versions in list(self.versions.values()))
 
 
+Make = Callable[[int, str, dt.datetime], Shape]
+"""The Event of a number, in a namespace, that happened at a time."""
+
+
+def often_odd(index: int, namespace: str, at: dt.datetime) -> Shape:
+    """What a busy cluster's Events look like, and every fifteenth odd."""
+    made = shape(index, namespace, at)
+    return make_odd(made, index // _ODD_EVERY) if index % _ODD_EVERY == 0 else made
+
+
 @dataclass
 class _Living:
     """An Event that may be updated."""
@@ -72,14 +83,18 @@ class Load:
         namespace: Made if it isn't there.
         rate: Writes a second.
         workers: Threads; each updates its own Events only, so that their versions have an order.
+        make: What the Event of a number is; by default every fifteenth is odd.
     """
 
-    def __init__(self, kubeconfig: Path, namespace: str, *, rate: float, workers: int = 8) -> None:
+    def __init__(
+        self, kubeconfig: Path, namespace: str, *, rate: float, workers: int = 8, make: Make | None = None
+    ) -> None:
         self.ledger = Ledger()
         self.errors: list[str] = []
         self._api = Api(kubeconfig, connections=workers)
         self._writer = Writer(self._api, namespace, _PATIENCE)
         self._namespace = namespace
+        self._make = make or often_odd
         self._workers = workers
         self._pause = workers / rate
         self._lock = threading.Lock()
@@ -132,9 +147,7 @@ class Load:
             due = max(due + self._pause, time.monotonic())
 
     def _create(self, index: int) -> _Living:
-        made = shape(index, self._namespace, dt.datetime.now(dt.UTC))
-        if index % _ODD_EVERY == 0:
-            made = make_odd(made, index // _ODD_EVERY)
+        made = self._make(index, self._namespace, dt.datetime.now(dt.UTC))
         sent = time.time()
         answer = self._writer.create(made)
         self._add(answer, sent)

@@ -1,0 +1,1 @@
+"""What fluent-sidecar is compared with: other shippers, run and counted in one way."""
