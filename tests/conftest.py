@@ -34,7 +34,7 @@ from tests.support.browser import CHROMIUM, find_chromium
 from tests.support.leaks import in_folder, in_report
 from tests.support.parts import FLUENT_BIT, Missing, Parts, find_fluent_bit, markers_of, not_run, not_run_lines, order
 from tests.support.process import Process
-from tests.support.workers import is_worker, longest_first
+from tests.support.workers import is_worker, longest_first, tell
 
 if TYPE_CHECKING:
     from tests.support.secureserver import SecureOpenSearch
@@ -99,13 +99,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    complaints = session.config.stash[_PARTS].close()
+    parts, complaints = session.config.stash[_PARTS], session.config.stash[_COMPLAINTS]
+    complaints += parts.close()
     written = session.config.stash.get(_WRITTEN, None)
     complaints += in_folder(written) if written else []
-    complaints += session.config.stash[_COMPLAINTS]
-    session.config.stash[_COMPLAINTS] = complaints
     if is_worker(session.config):
-        session.config.workeroutput |= {_TAKEN: session.config.stash[_PARTS].taken, _COMPLAINED: complaints}
+        tell(session.config, {_TAKEN: parts.taken, _COMPLAINED: complaints})
     if complaints and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

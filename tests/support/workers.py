@@ -1,6 +1,7 @@
 """Tests in several processes (pytest-xdist): which process this is, and what should be begun first."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,11 @@ _ORDER = ("cluster", "integration")
 def is_worker(config: pytest.Config) -> bool:
     """Whether this is one of several processes that run tests."""
     return hasattr(config, "workerinput")
+
+
+def tell(config: pytest.Config, told: dict[str, Any]) -> None:
+    """Tell the first process, whose hook `pytest_testnodedown` gets it."""
+    config.workeroutput.update(told)  # type: ignore[attr-defined] # pytest-xdist's
 
 
 def longest_first(path: Path) -> int:
