@@ -101,17 +101,16 @@ class Printer:
 
     def _kept(self, event: Json) -> Any:
         """What is held of an Event until all are there: a row, a name, or JSON, a fifth of what Python takes for it."""
-        import orjson  # noqa: PLC0415 - see sidecar.cli.main
-
+        from sidecar.opensearch.encode import encode  # noqa: PLC0415 - see sidecar.cli.main
         from sidecar.reading.events import as_kubernetes  # noqa: PLC0415
-        from sidecar.reading.rows import row  # noqa: PLC0415
+        from sidecar.reading.rows import name, row  # noqa: PLC0415
 
         if self.wish.table:
             return row(event, wide=self.wish.form == "wide", namespace=self.wish.namespaces)
         if self.wish.form == "name":
-            return f"event/{event.get('metadata', {}).get('name', '')}"
+            return name(event)
         # As text: what orjson hands out keeps the room that it was written into, ten times as much.
-        return orjson.dumps(as_kubernetes(event)).decode()
+        return encode(as_kubernetes(event)).decode()
 
     def _table(self, rows: list[Any]) -> None:
         from sidecar.reading.rows import heads  # noqa: PLC0415 - see sidecar.cli.main

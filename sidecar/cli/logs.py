@@ -130,9 +130,9 @@ class _Form:
         from sidecar.render import fields  # noqa: PLC0415 - see sidecar.cli.main
 
         if self._json:
-            import orjson  # noqa: PLC0415
+            from sidecar.opensearch.encode import encode  # noqa: PLC0415
 
-            yield orjson.dumps(record).decode()
+            yield encode(record).decode()
             return
         front = self._front(record)
         colour = _COLOURS.get(str(record.get(fields.LEVEL)))
@@ -141,7 +141,8 @@ class _Form:
 
     def _front(self, record: Json) -> str:
         """What stands before each line."""
-        kubernetes = record.get("kubernetes") or {}
+        kubernetes = record.get("kubernetes")
+        kubernetes = kubernetes if isinstance(kubernetes, dict) else {}
         where = f"[pod/{kubernetes.get('pod_name', '')}/{kubernetes.get('container_name', '')}] "
         time = f"{record.get('@timestamp', '')} " if self._timestamps else ""
         return (terminal.style(where, "cyan") if self._prefix else "") + time
@@ -173,7 +174,7 @@ def _follow(opened: "Reader", wanted: "Selection", when: "Window", tail: int | N
 
     def show(record: Json) -> None:
         for line in form.lines(record):
-            sys.stdout.write(f"{line}\n")
+            terminal.put(line)
 
     def new() -> Iterator[Json]:
         arrived = follower.new()

@@ -93,7 +93,8 @@ def _summary(told: "list[Problem]") -> str:
 
 
 def _print(shown: "list[Problem]", *, namespaces: bool) -> None:
-    from sidecar.reading.rows import age, one_line  # noqa: PLC0415 - see sidecar.cli.main
+    from sidecar.reading.rows import age  # noqa: PLC0415 - see sidecar.cli.main
+    from sidecar.reading.shown import one_line  # noqa: PLC0415
 
     moment = now()
     heads = ("STATE", *(("NAMESPACE",) if namespaces else ()), *_HEADS[1:])
@@ -109,14 +110,15 @@ def _print(shown: "list[Problem]", *, namespaces: bool) -> None:
             if problem.resolved_at:
                 lasted = age(problem.first_seen, problem.resolved_at)
                 text = f"resolved {clock(problem.resolved_at)} by {problem.resolved_by}, after {lasted}"
-                for line in _wrapped(text, width):
+                for line in _wrapped(one_line(text), width):
                     write(terminal.style(line, "green"))
 
 
 def _cells(problem: "Problem", moment: datetime, *, namespaces: bool) -> tuple[str, ...]:
     from sidecar.reading.rows import age  # noqa: PLC0415 - see sidecar.cli.main
+    from sidecar.reading.shown import one_line  # noqa: PLC0415
 
-    return (
+    cells = (
         problem.state,
         *((problem.namespace or "-",) if namespaces else ()),
         _workload(problem),
@@ -125,6 +127,7 @@ def _cells(problem: "Problem", moment: datetime, *, namespaces: bool) -> tuple[s
         age(problem.last_seen, moment),
         str(problem.count),
     )
+    return tuple(map(one_line, cells))
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -142,7 +145,8 @@ def _print_json(shown: "list[Problem]", cluster: str, incomplete: str) -> None:
     import json  # noqa: PLC0415 - see sidecar.cli.main
 
     told = {"cluster": cluster, "problems": [_as_json(problem) for problem in shown], "incomplete": incomplete}
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    with terminal.output(pager=True) as write:
+        write(json.dumps(told, indent=2, ensure_ascii=False))
 
 
 def _as_json(problem: "Problem") -> dict[str, Any]:

@@ -87,10 +87,12 @@ def now() -> datetime:
 
 
 def clock(moment: datetime) -> str:
-    """A moment for people, in the zone of this machine, and how long ago it was."""
+    """A moment for people, in the zone of this machine, and how long ago it was, or how far ahead it is."""
     from sidecar.reading.rows import age  # noqa: PLC0415 - see sidecar.cli.main
 
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S} ({age(moment, now())} ago)"
+    moment, current = moment.astimezone(), now()
+    away = f"in {age(current, moment)}" if moment > current else f"{age(moment, current)} ago"
+    return f"{moment:%Y-%m-%d %H:%M:%S} ({away})"
 
 
 def said(wanted: "Selection", when: "Window") -> str:
@@ -117,9 +119,11 @@ def said(wanted: "Selection", when: "Window") -> str:
 
 def tell_nothing(what: str, nothing: "Nothing", wanted: "Selection", when: "Window") -> None:
     """Say where nothing was found, and what would find something."""
+    from sidecar.reading.shown import one_line  # noqa: PLC0415 - see sidecar.cli.main
+
     note(f"No {what} {said(wanted, when)}")
     note(f"  {nothing.where(wanted)}")
     try:
-        note(f"  -> {nothing.advice(wanted)}")
+        note(f"  -> {one_line(nothing.advice(wanted))}")
     except SidecarError as error:
         note(f"  -> what there is can't be told: {error.what}")

@@ -60,7 +60,8 @@ def report(
     # Before 1970 there were no clusters, and of the future nothing is known.
     start, end = max(when.since or moment, datetime.fromtimestamp(0, UTC)), min(when.until or moment, moment)
     if start >= end:
-        raise InputError(f"--since {since} is not in the past", hint="an age counts back from now")
+        told = f"--since {since} is not in the past" if start >= moment else f"--until {until} is too long ago"
+        raise InputError(told, hint="an age counts back from now")
     made = make(load(config_file), start=start, end=end, now=moment, namespace=namespace or "", title=title or "")
     html = page(made)
     if output == "-":

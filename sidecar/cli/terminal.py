@@ -84,7 +84,7 @@ def output(*, pager: bool, at_end: bool = False) -> Iterator[Write]:
     """
     chosen = shlex.split(os.environ.get("PAGER", "less")) if pager and _has_terminal() else []
     if not chosen or chosen[0] == "cat" or not shutil.which(chosen[0]):
-        yield _print
+        yield put
         return
     if at_end and Path(chosen[0]).name == "less":
         chosen.append("+G")
@@ -94,7 +94,7 @@ def output(*, pager: bool, at_end: bool = False) -> Iterator[Write]:
 
     def write(text: str) -> None:
         assert process.stdin
-        process.stdin.write(f"{text}\n".encode(errors="replace"))
+        process.stdin.write(f"{_harmless(text)}\n".encode(errors="backslashreplace"))
 
     try:
         yield write
@@ -145,8 +145,20 @@ def follow(new: Callable[[], Iterator[Any]], show: Callable[[Any], None]) -> Non
         sys.stdout.flush()
 
 
-def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+def put(text: str) -> None:
+    """Print lines. On a terminal nothing in them is obeyed but colours; elsewhere they are as they were written.
+
+    What the encoding of the output lacks is written out.
+    """
+    shown = _harmless(text) if sys.stdout.isatty() else text
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(f"{shown.encode(encoding, 'backslashreplace').decode(encoding)}\n")
+
+
+def _harmless(text: str) -> str:
+    from sidecar.reading.shown import for_terminal  # noqa: PLC0415 - see sidecar.cli.main
+
+    return for_terminal(text)
 
 
 def _has_terminal() -> bool:

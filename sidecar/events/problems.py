@@ -25,6 +25,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
+from sidecar.events.numbers import whole_number
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -298,11 +300,10 @@ def _sighting(document: Mapping[str, Any]) -> _Sighting | None:
     if not last:
         return None
     namespace = _text(about.get("namespace"))
-    version = _text(metadata.get("resourceVersion"))
     kind, name = _text(workload.get("kind")), _text(workload.get("name"))
     return _Sighting(
         uid=_text(metadata.get("uid")) or f"{_text(metadata.get('namespace'))}/{_text(metadata.get('name'))}",
-        version=int(version) if version.isdecimal() else 0,
+        version=whole_number(metadata.get("resourceVersion")),
         about=_Ref(namespace, _text(about.get("kind")), _text(about.get("name"))),
         workload=_Ref(namespace, kind, name) if kind and name else None,
         type=_text(document.get("type")),

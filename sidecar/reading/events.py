@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from sidecar.events.numbers import whole_number
 from sidecar.reading.search import Reader
 from sidecar.reading.selection import Selection, event_query
 from sidecar.reading.window import Window
@@ -78,8 +79,7 @@ def identity(event: Mapping[str, Any]) -> str:
 def version(event: Mapping[str, Any]) -> int:
     """Its resourceVersion, which grows; 0 where it is none."""
     metadata = event.get("metadata")
-    number = metadata.get("resourceVersion") if isinstance(metadata, Mapping) else None
-    return int(number) if isinstance(number, str) and number.isdecimal() else 0
+    return whole_number(metadata.get("resourceVersion")) if isinstance(metadata, Mapping) else 0
 
 
 def is_gap(event: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from sidecar.errors import InputError
+from sidecar.events.numbers import whole_number
 from sidecar.reading.search import Hit, Reader
 from sidecar.reading.selection import Selection, any_of, log_query
 from sidecar.reading.window import Window
@@ -125,7 +126,9 @@ def place(record: Mapping[str, Any]) -> Place:
     time = record.get(fields.TIMESTAMP)
     parts = str(record.get(fields.ID) or "").rsplit("/", 5)
     pod, container, restart, _, _, offset = parts if len(parts) == len(Place._fields) + 1 else [""] * 6
-    return Place(_padded(time) if isinstance(time, str) else "", pod, container, _number(restart), _number(offset))
+    return Place(
+        _padded(time) if isinstance(time, str) else "", pod, container, whole_number(restart), whole_number(offset)
+    )
 
 
 def _padded(time: str) -> str:
@@ -139,7 +142,3 @@ def _padded(time: str) -> str:
 def _millisecond(record: Mapping[str, Any]) -> str:
     time = record.get(fields.TIMESTAMP)
     return _padded(time)[:_MILLISECONDS] if isinstance(time, str) else ""
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0

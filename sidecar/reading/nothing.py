@@ -7,7 +7,7 @@ from typing import Any
 
 from sidecar.reading.search import Reader
 from sidecar.reading.selection import Selection, matching
-from sidecar.reading.window import Window
+from sidecar.reading.window import Window, moment_of
 from sidecar.render import fields
 
 Json = dict[str, Any]
@@ -71,7 +71,9 @@ class Nothing:
         """When the newest was; empty where there is none."""
         query = self._query(wanted, Window())
         for hit in self._reader.hits(self._pattern, query, only=[fields.TIMESTAMP], newest_first=True, limit=1):
-            return self._show(datetime.fromisoformat(str(hit.source.get(fields.TIMESTAMP))))
+            written = hit.source.get(fields.TIMESTAMP)
+            found = moment_of(written)
+            return self._show(found) if found else f"{fields.TIMESTAMP} {written}"
         return ""
 
 

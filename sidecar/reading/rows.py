@@ -1,12 +1,13 @@
 """Events as rows of a table, as `kubectl get events` has them. Pure."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sidecar.events.record import event_times
 from sidecar.reading.events import is_gap
+from sidecar.reading.shown import one_line
+from sidecar.reading.window import moment_of
 from sidecar.render import fields
 
 HEADS = ("LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE")
@@ -27,7 +28,6 @@ _STEPS = (
     (8 * 86400, "d", "h"), (2 * 365 * 86400, "d", ""), (float("inf"), "y", "d"),
 )  # fmt: skip
 """Below how many seconds a time is written in which unit, and a smaller one."""
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Row(NamedTuple):
@@ -58,15 +58,21 @@ def row(event: Mapping[str, Any], *, wide: bool, namespace: bool) -> Row:
     times = event_times(dict(event), metadata.get("creationTimestamp"))
     gap = is_gap(event)
     cells = [_text(event.get("type")), _text(event.get("reason"))]
-    cells.append(f"cluster/{event.get(fields.CLUSTER, '')}" if gap else _object(about))
+    cells.append(f"cluster/{_text(event.get(fields.CLUSTER))}" if gap else _object(about))
     if wide:
         cells += [_text(about.get("fieldPath")), _source(event, source)]
-    cells.append(one_line(_text(event.get("message"))))
+    cells.append(_text(event.get("message")))
     if wide:
         cells += [str(event.get("count") or 1), _text(metadata.get("name"))]
     front = ("" if gap else _text(metadata.get("namespace")),) if namespace else ()
     kind = "gap" if gap else _text(event.get("type"))
-    return Row(_moment(event.get("lastTimestamp") or times.last), _moment(times.first), (*front, *cells), kind)
+    shown = tuple(map(one_line, (*front, *cells)))
+    return Row(moment_of(event.get("lastTimestamp")) or moment_of(times.last), moment_of(times.first), shown, kind)
+
+
+def name(event: Mapping[str, Any]) -> str:
+    """An Event as `kubectl get -o name` has it."""
+    return one_line(f"event/{_text(_map(event.get('metadata')).get('name'))}")
 
 
 def heads(*, wide: bool, namespace: bool) -> tuple[str, ...]:
@@ -100,27 +106,14 @@ def span(duration: float) -> str:
     return f"{much}{unit}{little}{smaller}" if little else f"{much}{unit}"
 
 
-def one_line(text: str) -> str:
-    """A text as a cell: no line breaks, and nothing that a terminal would obey."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
-
-
 def _object(about: Mapping[str, Any]) -> str:
-    return one_line(f"{_text(about.get('kind')).lower()}/{_text(about.get('name'))}")
+    return f"{_text(about.get('kind')).lower()}/{_text(about.get('name'))}"
 
 
 def _source(event: Mapping[str, Any], source: Mapping[str, Any]) -> str:
     component = _text(source.get("component")) or _text(event.get("reportingComponent"))
     host = _text(source.get("host")) or _text(event.get("reportingInstance"))
-    return one_line(", ".join(part for part in (component, host) if part))
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return found if found.tzinfo else None
+    return ", ".join(part for part in (component, host) if part)
 
 
 def _map(value: Any) -> Mapping[str, Any]:
@@ -128,4 +121,4 @@ def _map(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return str(value) if isinstance(value, (str, int, float)) else ""

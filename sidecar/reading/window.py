@@ -15,7 +15,8 @@ _PART = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|[smhdw])")
 _ALLOWED = (
     "write an age (30m, 2h, 3d, 1h30m), a time of today (14:05), a date (2026-11-26) or a time (2026-11-26T14:05Z)"
 )
-_OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+_OLDEST, _NEWEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""What is beyond is no time of an Event or a line; zones of this machine reach over the ends of all time."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def window(since: str | None, until: str | None, *, now: datetime, default: time
 def moment(text: str, *, now: datetime, option: str) -> datetime:
     """A moment as people write it: an age, a time of today, a date, or RFC 3339; where no zone is said, that of `now`.
 
+    One before 1970, or after 9998, is that one: nothing is older, or newer.
+
     Args:
         text: What was written.
         now: With the time zone that the user thinks in.
@@ -81,6 +84,8 @@ def moment(text: str, *, now: datetime, option: str) -> datetime:
         return now.replace(hour=hour, minute=minute, second=second, microsecond=0)
     try:
         found = datetime.fromisoformat(wanted)
+        if not _OLDEST.year <= found.year < _NEWEST.year:
+            return _OLDEST if found.year < _OLDEST.year else _NEWEST
         # The zone's own offset at that time, which daylight saving may change, is the system's to know.
         return found if found.tzinfo else _in_zone_of(now, found)
     except (ValueError, OverflowError, OSError):
@@ -102,6 +107,17 @@ def _duration(text: str) -> timedelta:
 def _in_zone_of(now: datetime, naive: datetime) -> datetime:
     """A local zone is a fixed offset in `now`, so the system is asked for the one of another day."""
     return naive.astimezone() if now.utcoffset() == now.astimezone().utcoffset() else naive.replace(tzinfo=now.tzinfo)
+
+
+def moment_of(written: object) -> datetime | None:
+    """The moment that a document names, in RFC 3339 or milliseconds; None for what is no time, or an impossible one."""
+    try:
+        if isinstance(written, (int, float)):
+            return _OLDEST + timedelta(milliseconds=written) if written >= 0 else None
+        found = datetime.fromisoformat(written) if isinstance(written, str) else None
+        return found.astimezone(UTC) if found and found.tzinfo and _OLDEST <= found < _NEWEST else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def iso(found: datetime) -> str:

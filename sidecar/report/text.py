@@ -3,12 +3,11 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from sidecar.reading.shown import written_out
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _THOUSAND = 1000
 _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_UNSEEN = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff{_BIDI}]")
-"""Controls, marks that turn the direction of what follows, and halves of characters; not tabs and line ends."""
 _MARKS = 4
 """So many combining marks may sit on one letter; some languages need two."""
 _MANY_MARKS = re.compile(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4,}")
@@ -26,13 +25,7 @@ def visible(value: str, limit: int = 0) -> str:
     shown = value.replace("\r\n", "\n")
     if limit and len(shown) > limit:
         shown = f"{shown[:limit]}… ({number(len(value))} characters)"
-    shown = _UNSEEN.sub(lambda found: _escaped(found[0]), shown)
-    return _MANY_MARKS.sub(lambda found: found[0][:_MARKS], shown)
-
-
-def _escaped(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - the last of one byte
+    return _MANY_MARKS.sub(lambda found: found[0][:_MARKS], written_out(shown))
 
 
 def number(value: float) -> str:

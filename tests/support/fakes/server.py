@@ -2,6 +2,7 @@
 
 import gzip
 import http.server
+import json
 import ssl
 import threading
 from collections.abc import Callable
@@ -44,7 +45,11 @@ class Exchange:
             self._handler.wfile.write(body)
 
     def json(self, value: Any, status: int = 200) -> None:
-        self.answer(status, orjson.dumps(value))
+        try:
+            body = orjson.dumps(value)
+        except TypeError:  # what only a hostile document has, such as half of a surrogate pair
+            body = json.dumps(value).encode()
+        self.answer(status, body)
 
     def start_stream(self, status: int = 200) -> None:
         self._handler.send_response(status)

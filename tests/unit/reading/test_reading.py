@@ -14,8 +14,9 @@ from sidecar.reading.events import newest, sort_key, versions
 from sidecar.reading.follow import Follower
 from sidecar.reading.logs import in_order, last_of, lines
 from sidecar.reading.nothing import Nothing
-from sidecar.reading.rows import one_line, span
+from sidecar.reading.rows import span
 from sidecar.reading.selection import event_query
+from sidecar.reading.shown import one_line
 from tests.support.fakes.searched import Searched
 
 Json = dict[str, Any]
@@ -192,7 +193,7 @@ def test_a_time_is_written_as_kubectl_does(seconds: float, text: str) -> None:
 
 
 def test_nothing_that_a_terminal_would_obey_is_in_a_cell() -> None:
-    assert one_line(" a\n\tb\x1b[31m\x07 ") == "a b\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}"
+    assert one_line(" a\n\tb\x1b[31m\x07\u202e ") == r"a b\x1b[31m\x07\u202e"
 
 
 def test_what_would_find_something_is_told(server: Searched, reader: Reader) -> None:

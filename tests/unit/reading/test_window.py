@@ -1,9 +1,10 @@
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from sidecar.errors import InputError
-from sidecar.reading.window import Window, moment, window
+from sidecar.reading.window import Window, moment, moment_of, window
 
 NOW = datetime(2026, 11, 27, 8, 0, 30, tzinfo=UTC)
 
@@ -33,6 +34,32 @@ def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:
     assert caught.value.what.startswith("--since")
     assert "3d" in caught.value.hint
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01", "0001-01-01T00:00Z", "9999-12-31T23:59:59-12:00", "9999-12-31", "1969-12-31T23:00:00-08:00"]
+)
+def test_a_time_that_no_document_can_have_is_one_that_can_be_asked_for(text: str) -> None:
+    for found in (window(text, None, now=NOW), window(None, text, now=NOW, default=timedelta(hours=1))):
+        (filter_,) = found.query()
+        for bound in filter_["range"]["@timestamp"].values():
+            assert re.fullmatch(r"(19[67]\d|999[89])-\d\d-\d\dT[\d:.]{12}Z", bound)
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ("2026-11-27T08:00:00.5Z", datetime(2026, 11, 27, 8, 0, 0, 500_000, tzinfo=UTC)),
+        (86_400_000, datetime(1970, 1, 2, tzinfo=UTC)),
+        *((odd, None) for odd in (None, "x", "2026-11-27", "0001-01-01T00:00Z", "9999-12-31T23:59:59-12:00")),
+        (-1, None),
+        (1e300, None),
+        (float("nan"), None),
+        ({}, None),
+    ],
+)
+def test_the_time_of_a_document_may_be_anything(written: object, wanted: datetime | None) -> None:
+    assert moment_of(written) == wanted
 
 
 def test_a_date_without_a_zone_is_in_that_of_the_user() -> None:
