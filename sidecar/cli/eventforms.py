@@ -81,6 +81,8 @@ class Printer:
         )
         if path:
             made.sort(key=lambda each: each[0])
+            if made and made[-1][0] == sort_key({}, path):
+                terminal.note(f"note: none of them has .{path}: they are in the order of their time")
         kept = [each for _, each in made]
         if self.wish.table:
             self._table(kept)

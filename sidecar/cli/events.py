@@ -1,7 +1,6 @@
 """`sidecar events`: its options, and Events as kubectl prints them."""
 
 import gc
-import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +9,17 @@ import click
 from sidecar.cli import terminal
 from sidecar.cli.eventforms import Form, Printer, Wish
 from sidecar.cli.manage import config_option
-from sidecar.cli.reading import clock, namespace_of, reader, said, tell_nothing, when_options, where_options, window_of
+from sidecar.cli.reading import (
+    clock,
+    finish,
+    namespace_of,
+    reader,
+    said,
+    tell_nothing,
+    when_options,
+    where_options,
+    window_of,
+)
 from sidecar.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,6 +90,7 @@ def events(
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
     gc.enable()  # there may be much to read
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
+    from sidecar.reading.events import event_pattern  # noqa: PLC0415
 
     if watch and (until or sort_by):
         raise InputError("-w shows what arrives: it goes with neither --until nor --sort-by", hint="leave one out")
@@ -105,9 +115,7 @@ def events(
             _watch(opened, wanted, when, printer)
     elif not printer.newest(_found(opened, wanted, when, wish)):
         tell_nothing("events", _nothing(opened), wanted, when)
-    if opened.incomplete:
-        terminal.note(f"warning: {opened.incomplete}: some may be missing")
-        sys.exit(1)
+    finish(opened, "" if watch else event_pattern(opened))
 
 
 def _found(opened: "Reader", wanted: "Selection", when: "Window", wish: Wish) -> "Iterator[Json]":

@@ -1,7 +1,6 @@
 """`sidecar logs`: its options, and lines as kubectl prints them."""
 
 import gc
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
@@ -10,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar.cli import terminal
-from sidecar.cli.reading import clock, namespace_of, reader, tell_nothing, when_options, where_options, window_of
+from sidecar.cli.reading import (
+    clock,
+    finish,
+    namespace_of,
+    reader,
+    tell_nothing,
+    when_options,
+    where_options,
+    window_of,
+)
 from sidecar.errors import InputError
 
 if TYPE_CHECKING:
@@ -86,6 +94,7 @@ def logs(
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
     gc.enable()  # there may be much to read
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
+    from sidecar.reading.logs import log_pattern  # noqa: PLC0415
 
     if follow and (until or previous):
         raise InputError("-f shows what arrives: it goes with neither --until nor --previous", hint="leave one out")
@@ -114,9 +123,7 @@ def logs(
         if previous:
             terminal.note("Of no container there are lines of two runs:")
         _tell_nothing(opened, wanted, when)
-    if opened.incomplete:
-        terminal.note(f"warning: {opened.incomplete}: some may be missing")
-        sys.exit(1)
+    finish(opened, "" if follow else log_pattern(opened))
 
 
 class _Form:

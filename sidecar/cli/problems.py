@@ -11,7 +11,7 @@ import click
 
 from sidecar.cli import terminal
 from sidecar.cli.manage import config_option
-from sidecar.cli.reading import clock, namespace_of, now, reader, said, when_options, where_options, window_of
+from sidecar.cli.reading import clock, finish, namespace_of, now, reader, said, when_options, where_options, window_of
 
 if TYPE_CHECKING:
     from sidecar.events.problems import Problem
@@ -63,6 +63,7 @@ def problems(
     """  # noqa: D301 - click's mark for "don't wrap" is the backspace itself
     gc.enable()  # there may be much to read
     from sidecar.reading import Selection, kinds  # noqa: PLC0415 - see sidecar.cli.main
+    from sidecar.reading.events import event_pattern  # noqa: PLC0415
     from sidecar.reading.problems import problems_in  # noqa: PLC0415
 
     where = namespace_of(namespace, kubeconfig, context, everywhere=all_namespaces)
@@ -82,9 +83,8 @@ def problems(
     if output == "text":
         where_looked = "" if told else f", in cluster {opened.config.cluster} at {opened.url}"
         terminal.note(f"{_summary(told)} {said(wanted, when)}{where_looked}")
-    if opened.incomplete:
-        terminal.note(f"warning: {opened.incomplete}: some may be missing")
-    sys.exit(1 if opened.incomplete or (check and number) else 0)
+    finish(opened, event_pattern(opened))
+    sys.exit(1 if check and number else 0)
 
 
 def _summary(told: "list[Problem]") -> str:

@@ -1,6 +1,7 @@
 """The options of the commands that read from OpenSearch, and what they mean."""
 
 import os
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -115,6 +116,20 @@ def said(wanted: "Selection", when: "Window") -> str:
     if when.until:
         parts.append(f"until {clock(when.until)}")
     return " ".join(parts)
+
+
+def finish(opened: "Reader", pattern: str) -> None:
+    """Say what of an answer may be missing, if anything may; exit 1 where OpenSearch did not answer for all of it.
+
+    Args:
+        opened: What it was read with.
+        pattern: Where closed indices are looked for; nowhere where it is empty.
+    """
+    if pattern and opened.has_closed(pattern):
+        note(f"note: of {pattern} there are closed indices, which are not searched: what is in them is missing")
+    if opened.incomplete:
+        note(f"warning: {opened.incomplete}: some may be missing")
+        sys.exit(1)
 
 
 def tell_nothing(what: str, nothing: "Nothing", wanted: "Selection", when: "Window") -> None:

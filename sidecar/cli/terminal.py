@@ -82,7 +82,7 @@ def output(*, pager: bool, at_end: bool = False) -> Iterator[Write]:
         pager: Whether one may be used.
         at_end: Whether the end is what people want to see first.
     """
-    chosen = shlex.split(os.environ.get("PAGER", "less")) if pager and _has_terminal() else []
+    chosen = _pager() if pager and _has_terminal() else []
     if not chosen or chosen[0] == "cat" or not shutil.which(chosen[0]):
         yield put
         return
@@ -103,6 +103,8 @@ def output(*, pager: bool, at_end: bool = False) -> Iterator[Write]:
         pass  # whoever reads has read enough
     finally:
         _wait_for(process)
+    if process.returncode > 0:
+        note(f"the pager {chosen[0]} ended with code {process.returncode}: PAGER=cat does without one")
 
 
 @contextmanager
@@ -153,6 +155,14 @@ def put(text: str) -> None:
     shown = _harmless(text) if sys.stdout.isatty() else text
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(f"{shown.encode(encoding, 'backslashreplace').decode(encoding)}\n")
+
+
+def _pager() -> list[str]:
+    """The pager that the user chose, and its arguments; none where they can't be told."""
+    try:
+        return shlex.split(os.environ.get("PAGER", "less"))
+    except ValueError:
+        return []
 
 
 def _harmless(text: str) -> str:

@@ -287,6 +287,9 @@ def _deleted(sighting: _Sighting) -> list[str]:
 
 # Reading an Event, however odd it is
 
+_EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""What is beyond is no time: Go's zero is in the year 1."""
+
 
 def _sighting(document: Mapping[str, Any]) -> _Sighting | None:
     metadata, about, series, source, workload = (
@@ -333,4 +336,5 @@ def _time(value: Any) -> datetime | None:
         moment = datetime.fromisoformat(_text(value))
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if _EPOCH <= moment < _FAR else None

@@ -190,4 +190,9 @@ def _cause(error: Mapping[str, Any]) -> str:
         if not isinstance(inner, dict):
             break
         cause = inner
-    return "" if cause is error else f": {cause.get('reason', '')}"
+    if cause is error:
+        # A search that no shard could do says why there alone.
+        roots = error.get("root_cause")
+        cause = roots[0] if isinstance(roots, list) and roots and isinstance(roots[0], dict) else error
+        return "" if cause.get("reason") in {None, error.get("reason")} else f": {cause['reason']}"
+    return f": {cause.get('reason', '')}"

@@ -37,8 +37,8 @@ _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PAC
 
 
 def short(text: str) -> str:
-    """A text from outside as it fits into a message: on one line, and cut."""
-    text = " ".join(text.split())
+    """A text from outside as it fits into a message: on one line, what can't be seen written out, and cut."""
+    text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in " ".join(text.split()))
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
 
 

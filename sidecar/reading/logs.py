@@ -101,15 +101,18 @@ def previous_runs(reader: Reader, wanted: Selection, when: Window) -> list[Json]
         "query": log_query(replace(wanted, level="", words=""), when),
         "aggs": {"pods": {"terms": {"field": pod, "size": _MOST_PODS + 1}, "aggs": {"containers": names}}},
     }
-    pods = reader.search(log_pattern(reader), body).get("aggregations", {}).get("pods", {}).get("buckets", [])
+    answer = reader.search(log_pattern(reader), body)
+    with reader.understood():
+        pods = answer.get("aggregations", {}).get("pods", {}).get("buckets", [])
+        found = [
+            [{"term": {pod: one["key"]}}, {"term": {container: part["key"]}}, {"term": {run: last}}]
+            for one in pods
+            for part in one["containers"]["buckets"]
+            for last in [each["key"] for each in part["runs"]["buckets"]][1:]
+        ]
     if len(pods) > _MOST_PODS:
         raise InputError(f"--previous of more than {_MOST_PODS} pods", hint="name a pod, a workload or a shorter time")
-    return [
-        {"bool": {"filter": [{"term": {pod: one["key"]}}, {"term": {container: part["key"]}}, {"term": {run: last}}]}}
-        for one in pods
-        for part in one["containers"]["buckets"]
-        for last in [each["key"] for each in part["runs"]["buckets"]][1:]
-    ]
+    return [{"bool": {"filter": filters}} for filters in found]
 
 
 def in_order(found: Iterable[Json]) -> Iterator[Json]:

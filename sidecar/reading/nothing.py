@@ -59,13 +59,17 @@ class Nothing:
 
     def _number(self, query: Json) -> int:
         body = {"query": query, "size": 0, "track_total_hits": 1}
-        return int(self._reader.search(self._pattern, body)["hits"]["total"]["value"])
+        answer = self._reader.search(self._pattern, body)
+        with self._reader.understood():
+            return int(answer["hits"]["total"]["value"])
 
     def _clusters(self) -> list[str]:
         """The clusters that have most."""
         body = {"size": 0, "aggs": {"names": {"terms": {"field": fields.CLUSTER, "size": _MOST_CLUSTERS}}}}
-        buckets = self._reader.search(self._pattern, body).get("aggregations", {}).get("names", {}).get("buckets", [])
-        return [str(bucket["key"]) for bucket in buckets] or ["without a name"]
+        answer = self._reader.search(self._pattern, body)
+        with self._reader.understood():
+            buckets = answer.get("aggregations", {}).get("names", {}).get("buckets", [])
+            return [str(bucket["key"]) for bucket in buckets] or ["without a name"]
 
     def _newest(self, wanted: Selection) -> str:
         """When the newest was; empty where there is none."""

@@ -7,14 +7,17 @@ server. All pages are read from the same copies of the indices, of which one may
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 from sidecar.config import Config
-from sidecar.errors import OpenSearchUnavailable
+from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 from sidecar.opensearch import Client, connect
+from sidecar.opensearch.client import RefusedError
+from sidecar.opensearch.unreachable import short
 from sidecar.render import fields
 
 Json = dict[str, Any]
@@ -25,6 +28,7 @@ _FIRST_PAGE, _LARGEST_PAGE, _GROWTH = 100, 2000, 10
 _PAGE_TEXT = 4 * 2**20
 """Characters of a page; lines may be megabytes long."""
 _INDICES = 10_000
+_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +114,9 @@ class Reader:
             "aggs": {"index": {"terms": {"field": "_index", "size": _INDICES}, "aggs": highest}},
         }
         answer = self.search(pattern, body)
-        buckets = answer.get("aggregations", {}).get("index", {}).get("buckets", [])
-        return {str(bucket["key"]): int(bucket["highest"]["value"]) for bucket in buckets}
+        with self.understood():
+            buckets = answer.get("aggregations", {}).get("index", {}).get("buckets", [])
+            return {str(bucket["key"]): int(bucket["highest"]["value"]) for bucket in buckets}
 
     def search(self, pattern: str, body: Json) -> Json:
         """One search; what did not answer is noted in `incomplete`.
@@ -121,13 +126,42 @@ class Reader:
         """
         params = {"ignore_unavailable": "true", "preference": self._copies}
         answer = self._client.request("POST", f"/{quote(pattern, safe='*,')}/_search", body, params=params)
-        shards = answer.get("_shards") if isinstance(answer, Mapping) else None
         if not isinstance(answer, dict) or not isinstance(answer.get("hits"), Mapping):
             raise OpenSearchUnavailable(
                 f"OpenSearch at {self.url}: a search was answered without hits", hint="is a proxy in between?"
             )
-        self._note(shards if isinstance(shards, Mapping) else {}, timed_out=bool(answer.get("timed_out")))
+        with self.understood():
+            self._note(answer.get("_shards") or {}, timed_out=bool(answer.get("timed_out")))
         return answer
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """While an answer is taken apart: one in a form that nobody foresaw is an error of OpenSearch, or of a proxy.
+
+        Raises:
+            OpenSearchUnavailable: It is.
+        """
+        try:
+            yield
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise OpenSearchUnavailable(
+                f"OpenSearch at {self.url}: the answer to a search can't be understood ({type(error).__name__})",
+                hint="is a proxy in between?",
+            ) from error
+
+    def has_closed(self, pattern: str) -> bool:
+        """Whether a pattern has closed indices, which a search passes over in silence.
+
+        It is asked for by a search that would have to open them; whoever may search may ask that.
+        """
+        params = {"expand_wildcards": "closed", "size": "0"}
+        try:
+            self._client.request("POST", f"/{quote(pattern, safe='*,')}/_search", params=params)
+        except RefusedError as error:
+            return error.status == _BAD_REQUEST and "close" in error.what.lower()
+        except OpenSearchError:
+            pass
+        return False
 
     def close(self) -> None:
         """Close idle connections."""
@@ -143,20 +177,25 @@ class Reader:
         size, left = _FIRST_PAGE, limit
         while left is None or left > 0:
             asked = size if left is None else min(size, left)
-            found = self.search(pattern, {**body, "size": asked})["hits"]["hits"]
-            for hit in found:
-                yield Hit(hit["_index"], hit["_seq_no"], hit.get("_source") or {})
+            answer = self.search(pattern, {**body, "size": asked})
+            with self.understood():
+                found: list[Json] = answer["hits"]["hits"]
+                if not isinstance(found, list):
+                    raise TypeError
+                hits = [Hit(str(hit["_index"]), int(hit["_seq_no"]), hit.get("_source") or {}) for hit in found]
+            yield from hits
             if len(found) < asked:
                 return
             left = None if left is None else left - len(found)
-            body["search_after"] = found[-1]["sort"]
+            with self.understood():
+                body["search_after"] = found[-1]["sort"]
             size = _next_size(size, found)
-            del found, hit  # a page at a time is enough to hold
+            del answer, found, hits  # a page at a time is enough to hold
 
     def _note(self, shards: Mapping[str, Any], *, timed_out: bool) -> None:
         total, successful = shards.get("total", 0), shards.get("successful", 0)
         if successful < total:
-            self.incomplete = f"{total - successful} of {total} shards did not answer"
+            self.incomplete = f"{total - successful} of {total} shards did not answer{_why(shards)}"
         elif timed_out:
             self.incomplete = "a search was cut off by the server's own time limit"
 
@@ -168,6 +207,13 @@ def open_reader(config: Config) -> Reader:
         SidecarError: See `sidecar.opensearch.connect`.
     """
     return Reader(config, connect(config, seconds=_SECONDS))
+
+
+def _why(shards: Mapping[str, Any]) -> str:
+    """What the first of the shards that failed says."""
+    failures = shards.get("failures") or [{}]
+    index, reason = failures[0].get("index"), (failures[0].get("reason") or {}).get("reason")
+    return f" ({index}: {short(str(reason))})" if reason else ""
 
 
 def _next_size(size: int, found: Sequence[Json]) -> int:

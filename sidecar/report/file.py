@@ -23,6 +23,8 @@ def check(path: Path, *, force: bool = False) -> None:
         RenderError: Something else is there, which may not be replaced, or nothing can be written there.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise RenderError(f"{path} is no file", hint="choose one; -o - prints a report")
         if not force and (path.is_symlink() or path.exists()) and not _is_report(path):
             raise RenderError(f"{path} is there already, and is no report", hint="--force replaces it")
     except OSError as error:

@@ -13,6 +13,9 @@ from tests.support.fakes.server import Exchange, FakeServer
 Json = dict[str, Any]
 
 
+_NOTHING: Json = {"hits": {"hits": []}}
+
+
 class Searched(FakeServer):
     """Holds documents in the order of their arrival.
 
@@ -20,6 +23,8 @@ class Searched(FakeServer):
         held: Index, number and source of each.
         down: Whether every request is answered 503.
         missing: How many shards do not answer.
+        closed: Whether there is a closed index.
+        odd: Instead of an answer to a search.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -27,6 +32,8 @@ class Searched(FakeServer):
         self.held: list[tuple[str, int, Json]] = []
         self.down = False
         self.missing = 0
+        self.closed = False
+        self.odd: Any = None
 
     def put(self, index: str, *sources: Json, numbers: list[int] | None = None) -> None:
         """Add documents; their numbers in the index are the next ones where none are said."""
@@ -37,6 +44,11 @@ class Searched(FakeServer):
     def handle(self, exchange: Exchange) -> None:
         if self.down:
             exchange.json({"error": {"type": "unavailable", "reason": "not now"}}, 503)
+        elif exchange.request.query.get("expand_wildcards") == "closed":
+            reason = "To expand [CLOSE] wildcard, please set forbid_closed_indices to `false`"
+            exchange.json({"error": {"reason": reason}}, 400) if self.closed else exchange.json(_NOTHING)
+        elif self.odd is not None:
+            exchange.json(self.odd)
         elif exchange.request.path.endswith("/_search"):
             exchange.json(self._search(exchange.request.path, orjson.loads(exchange.request.body)))
         else:
@@ -49,7 +61,9 @@ class Searched(FakeServer):
             for one in self.held
             if any(fnmatchcase(one[0], pattern) for pattern in patterns) and holds(body.get("query", {}), one)
         ]
-        shards = {"total": 1 + self.missing, "successful": 1}
+        shards: Json = {"total": 1 + self.missing, "successful": 1}
+        if self.missing:
+            shards["failures"] = [{"index": "i", "reason": {"type": "t", "reason": "too\nmuch \x1b[2J"}}]
         answer: Json = {"_shards": shards, "hits": {"hits": [], "total": {"value": len(found)}}}
         if "aggs" in body:
             answer["aggregations"] = _aggregated(body["aggs"], found)

@@ -142,13 +142,52 @@ def test_a_server_that_is_down_or_not_whole_is_a_failure(server: Searched) -> No
     server.missing = 1
     result = run("events")
     assert (result.exit_code, "about a" in result.stdout) == (1, True)
-    assert "warning: 1 of 2 shards did not answer" in result.stderr
+    assert r"warning: 1 of 2 shards did not answer (i: too much \x1b[2J): some may be missing" in result.stderr
     server.down = True
     for command in ("events", "problems", "logs"):
         result = run(command)
         assert result.exit_code == 1
         assert "OpenSearch at" in result.stderr
         assert "503" in result.stderr
+
+
+def test_closed_indices_are_told_for_a_search_passes_over_them(server: Searched) -> None:
+    put(server, event("a"))
+    for command in ("events", "problems", "logs"):
+        assert "closed" not in run(command).stderr
+    server.closed = True
+    for command in ("events", "problems", "logs"):
+        result = run(command)
+        assert result.exit_code == 0
+        assert re.search(r"note: of eks-\S+-\* there are closed indices, which are not searched", result.stderr)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {}, [], "x", 1, {"hits": {}}, {"hits": {"hits": None}}, {"hits": {"hits": {}}}, {"hits": {"hits": [{}]}},
+        {"hits": {"hits": [7]}}, {"hits": {"hits": []}, "_shards": 7}, {"hits": []},
+        {"hits": {"hits": []}, "_shards": {"total": "x", "successful": 1}},
+        {"hits": {"hits": [{"_index": "i", "_seq_no": "x"}]}},
+        {"hits": {"hits": []}, "_shards": {"total": 2, "successful": 1, "failures": 7}},
+        {"hits": {"hits": [{"_index": "i", "_seq_no": 1, "_source": {}}] * 100}},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("words", [["events"], ["problems"], ["logs"], ["logs", "-p"], ["logs", "--tail", "3"]])
+def test_half_an_answer_is_a_failure(server: Searched, answer: Any, words: list[str]) -> None:
+    server.odd = answer
+    result = run(*words)
+    assert result.exit_code == 1 or "can't be told" in result.stderr or "no lines of two runs" in result.stderr
+    assert server.url in result.stderr
+
+
+def test_a_field_to_sort_by_that_none_has_is_told(server: Searched) -> None:
+    put(server, event("a"))
+    result = run("events", "--sort-by", ".nonsense")
+    assert (result.exit_code, result.stderr) == (
+        0, "note: none of them has .nonsense: they are in the order of their time\n"
+    )  # fmt: skip
+    assert run("events", "--sort-by", ".count").stderr == ""
 
 
 def test_problems_are_told_with_what_ended_them(server: Searched) -> None:

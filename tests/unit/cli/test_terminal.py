@@ -46,7 +46,7 @@ def test_what_may_be_long_goes_to_the_pager(pager: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == "x\n"
 
 
-@pytest.mark.parametrize("chosen", ["", "cat", "no-such-pager"])
+@pytest.mark.parametrize("chosen", ["", "cat", "no-such-pager", 'less "'])
 def test_there_may_be_none(
     pager: Path, chosen: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -62,6 +62,14 @@ def test_a_pager_that_is_left_early_ends_quietly(tmp_path: Path, pager: Path) ->
     with terminal.output(pager=True) as write:
         for _ in range(100_000):
             write("x" * 100)
+    assert not pager.exists()
+
+
+def test_a_pager_that_fails_is_told(tmp_path: Path, pager: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pager").write_text("#!/bin/sh\nexit 3\n")
+    with terminal.output(pager=True) as write:
+        write("x")
+    assert capsys.readouterr() == ("", f"the pager {tmp_path}/pager ended with code 3: PAGER=cat does without one\n")
     assert not pager.exists()
 
 

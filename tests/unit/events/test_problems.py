@@ -400,3 +400,10 @@ def test_a_document_that_names_the_workload_is_believed() -> None:
     claim = warning(3, "StatefulSet/db", "FailedCreate", "why", first=9)
     (problem,) = problems([pod, other, claim])
     assert (problem.kind, problem.name, problem.count) == ("StatefulSet", "db", 3)
+
+
+def test_a_time_that_nothing_can_have_tells_nothing() -> None:
+    told = warning(1, "Pod/web-0", "BackOff", first=0) | {"firstTimestamp": "0001-01-01T00:00:00Z"}
+    never = {"firstTimestamp": "0001-01-01T00:00:00Z", "lastTimestamp": "9999-12-31T23:59:59Z", "metadata": {}}
+    (found,) = problems([told, warning(2, "Pod/web-1", "BackOff", first=0) | never])
+    assert (found.name, found.first_seen) == ("web-0", at(0))

@@ -419,6 +419,11 @@ def test_what_only_looks_like_json_is_none(body: bytes) -> None:
         ([1, 2], "[1,2]"),
         ({"error": {"type": "t", "reason": "r", "caused_by": {"caused_by": {"reason": "i"}}}}, "t: r: i"),
         ({"error": {"type": "t", "reason": "r", "caused_by": ["odd"]}}, "t: r"),
+        ({"error": {"type": "t", "reason": "all shards failed", "root_cause": [{"reason": "too long"}]}},
+         "t: all shards failed: too long"),
+        ({"error": {"type": "t", "reason": "r", "root_cause": [{"reason": "r"}]}}, "t: r"),
+        ({"error": {"type": "t", "reason": "r", "root_cause": [[]]}}, "t: r"),
+        ({"error": {"type": "t", "reason": "\x1b]0;title\x07\u202e \x00"}}, r"t: \x1b]0;title\x07\u202e \x00"),
     ],
 )  # fmt: skip
 def test_a_refusal_says_its_reason_whatever_its_shape(body: Any, reason: str) -> None:

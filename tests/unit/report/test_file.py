@@ -1,5 +1,6 @@
 """A report replaces a report, and nothing else."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,13 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(RenderError, match="can't be written"):
         write(tmp_path / "file" / "report.html", "<html>")
+
+
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "pipe"
+    os.mkfifo(file)
+
+    for force in (False, True):
+        with pytest.raises(RenderError, match="pipe is no file"):
+            write(file, "<html>", force=force)
+    assert file.is_fifo()
