@@ -29,6 +29,8 @@ _PAGE_TEXT = 4 * 2**20
 """Characters of a page; lines may be megabytes long."""
 _INDICES = 10_000
 _BAD_REQUEST = 400
+_CLOSED = ("index_closed_exception", "forbid_closed_indices")
+"""What tells of them, where an index is named, and where a pattern is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,12 @@ class Reader:
         """
         direction = "desc" if newest_first else "asc"
         timestamp = {"order": direction, "unmapped_type": "date", "missing": "_last"}
-        order = [{fields.TIMESTAMP: timestamp}, {"_index": direction}, {"_seq_no": direction}]
+        order = [{fields.TIMESTAMP: timestamp}, *_by_number(direction)]
         yield from self._pages(pattern, {"query": query, "sort": order}, only, limit)
 
     def later(self, pattern: str, query: Json, *, only: Sequence[str] = ()) -> Iterator[Hit]:
         """Documents in the order in which their indices took them. Arguments and errors are those of `hits`."""
-        order = [{"_index": "asc"}, {"_seq_no": "asc"}]
-        yield from self._pages(pattern, {"query": query, "sort": order}, only, None)
+        yield from self._pages(pattern, {"query": query, "sort": _by_number("asc")}, only, None)
 
     def heads(self, pattern: str, query: Json) -> dict[str, int]:
         """The highest number, in each index, of what a query finds.
@@ -158,7 +159,7 @@ class Reader:
         try:
             self._client.request("POST", f"/{quote(pattern, safe='*,')}/_search", params=params)
         except RefusedError as error:
-            return error.status == _BAD_REQUEST and "close" in error.what.lower()
+            return error.status == _BAD_REQUEST and any(word in error.what for word in _CLOSED)
         except OpenSearchError:
             pass
         return False
@@ -207,6 +208,14 @@ def open_reader(config: Config) -> Reader:
         SidecarError: See `sidecar.opensearch.connect`.
     """
     return Reader(config, connect(config, seconds=_SECONDS))
+
+
+def _by_number(direction: str) -> list[Json]:
+    """The order of arrival in each index; an index that never had a document has neither field."""
+    return [
+        {name: {"order": direction, "unmapped_type": kind}}
+        for name, kind in (("_index", "keyword"), ("_seq_no", "long"))
+    ]
 
 
 def _why(shards: Mapping[str, Any]) -> str:

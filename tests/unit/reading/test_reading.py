@@ -1,5 +1,6 @@
 """Pages, newest versions, order of lines and what follows: over HTTP, of a fake that searches."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -211,3 +212,9 @@ def test_what_would_find_something_is_told(server: Searched, reader: Reader) -> 
     server.put(INDEX, of_shop)
     assert nothing.advice(wanted) == "without --types there are some; the newest is of 08:04"
     assert nothing.advice(Selection("c", namespace="shop")).startswith("the newest that is like this is of 08:04")
+
+
+def test_an_index_that_never_had_a_document_is_no_failure(server: Searched, reader: Reader) -> None:
+    assert list(versions(reader, Selection("c"), Window())) == []
+    (asked,) = (json.loads(request.body)["sort"] for request in server.requests)
+    assert all(part["unmapped_type"] for each in asked for part in each.values())
