@@ -10,8 +10,9 @@ from pygal.style import Style
 _GREY = "#7b828c"
 """4 to 1 against white, and 4.5 to 1 against GitHub's dark background: whoever embeds it need not say which it is."""
 _COLOURS = ("#2f86d6", "#d9822b", "#35a06f", "#a56cc9")
-_WIDTH, _BAR, _REST = 860, 17, 170
+_WIDTH, _BAR, _REST = 860, 17, 190
 _COLUMNS = 2
+_LEAST_TENTHS = 0.1
 _ROOM = 1.15
 """How far the axis goes beyond the longest bar, so that its value has room."""
 _CSS = (
@@ -81,6 +82,7 @@ def draw_bars(
         pretty_print=True,
         include_x_axis=True,
         margin=12,
+        margin_bottom=34,
     )
     chart.add_xml_filter(_without_scripts)
     # It draws from below.
@@ -89,6 +91,11 @@ def draw_bars(
         chart.add(name, list(reversed(values)))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(chart.render())
+
+
+def percent(value: float) -> str:
+    """A share as text; what is not 0 doesn't look like it."""
+    return "0" if value == 0 else f"{value:.1f} %" if value >= _LEAST_TENTHS else f"{value:.2g} %"
 
 
 def _without_scripts(picture: Element) -> Element:
