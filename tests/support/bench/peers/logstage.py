@@ -19,8 +19,8 @@ from tests.support.process import Process
 
 _NAMESPACE = "shop"
 _PODS = 4
-_CALM = 15.0
-"""Seconds without a new document after which none is held back by a timer any more."""
+_CALM = 100.0
+"""Seconds without a new document after which none is held back by a timer any more: 90 s, at most."""
 _WRITING_SECONDS = 120.0
 
 
