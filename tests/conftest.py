@@ -6,11 +6,15 @@
     api_server              an API server that may be restarted and compacted; built from Go modules
     fluent_bit              the Path of the fluent-bit on PATH
     helm                    the Path of the helm on PATH
+    chromium                the Path of a Chromium or Chrome: on PATH, or what `playwright install` fetched
     start_process           starts a command that ends with the test
 
 Tests share the real parts: each takes indices and namespaces of its own (`tests.support.waiting.unique_name`). A part
 is started once a session, in the background of the unit tests, if a test that was selected needs it. A test whose part
 can't be had is skipped, and the summary counts it by the part's name; with REQUIRE_REAL_PARTS=1 it fails.
+
+With `--numprocesses` (pytest-xdist; `make test` takes two) each process has parts of its own and takes a file of tests
+at a time, those that take longest first. What it took and what it complains of is in the one summary.
 
 A session fails if a secret of its tests (`tests.support.markers`) is in a file that they or their processes wrote, and
 a test if it is in its own log or output: `tests.support.leaks`.
@@ -26,9 +30,11 @@ import pytest
 
 from tests.support.apiserver import ApiServer
 from tests.support.background import Background
+from tests.support.browser import CHROMIUM, find_chromium
 from tests.support.leaks import in_folder, in_report
 from tests.support.parts import FLUENT_BIT, Missing, Parts, find_fluent_bit, markers_of, not_run, not_run_lines, order
 from tests.support.process import Process
+from tests.support.workers import is_worker, longest_first, tell
 
 if TYPE_CHECKING:
     from tests.support.secureserver import SecureOpenSearch
@@ -39,6 +45,7 @@ UNIT_SECONDS = 60
 _PARTS = pytest.StashKey[Parts]()
 _COMPLAINTS = pytest.StashKey[list[str]]()
 _WRITTEN = pytest.StashKey[Path]()
+_TAKEN, _COMPLAINED = "taken", "complained"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     # Before `-m` selects, and after everything that changes the order.
     for item in items:
         for marker in markers_of(_fixtures(item)):
@@ -59,12 +66,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         if not _markers(item) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
     yield
+    if is_worker(config):
+        items.sort(key=lambda item: longest_first(item.path))
+        return
     # What runs in the background is asked for last.
     items.sort(key=lambda item: ("log_results" in _fixtures(item), order(_markers(item))))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if not session.config.option.collectonly:
+    # One of several processes doesn't know yet which tests it will get.
+    if not session.config.option.collectonly and not is_worker(session.config):
         for item in session.items:
             for part in session.config.stash[_PARTS].needed_by(_fixtures(item)):
                 part.start()
@@ -88,12 +99,22 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    complaints = session.config.stash[_PARTS].close()
+    parts, complaints = session.config.stash[_PARTS], session.config.stash[_COMPLAINTS]
+    complaints += parts.close()
     written = session.config.stash.get(_WRITTEN, None)
     complaints += in_folder(written) if written else []
-    session.config.stash[_COMPLAINTS] = complaints
+    if is_worker(session.config):
+        tell(session.config, {_TAKEN: parts.taken, _COMPLAINED: complaints})
     if complaints and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes has ended."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[_PARTS].taken |= told.get(_TAKEN, {})
+    node.config.stash[_COMPLAINTS] += told.get(_COMPLAINED, [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -183,6 +204,17 @@ def helm(pytestconfig: pytest.Config) -> Path:
         not_run("helm", "not on PATH")
     pytestconfig.stash[_PARTS].taken["helm"] = f"helm at {found}"
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def chromium(pytestconfig: pytest.Config) -> Path:
+    """The Chromium or Chrome of this machine."""
+    try:
+        path = find_chromium()
+    except Missing as missing:
+        not_run(missing.part, missing.why)
+    pytestconfig.stash[_PARTS].taken[CHROMIUM] = f"{CHROMIUM} at {path}"
+    return path
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -29,9 +30,13 @@ _BAR = 30
     metavar="CHOICE",
     help="A context of your kubeconfig, or kind. Default: a recording of a real cluster.",
 )
+@click.option(
+    "--report", "page", default="fluent-sidecar-report.html", show_default=True, metavar="FILE",
+    help="Where the report goes, which stays.",
+)  # fmt: skip
 @click.option("--keep", is_flag=True, help="Leave OpenSearch running, and the folder with logs and configuration.")
-def demo(opensearch: str | None, cluster: str | None, *, keep: bool) -> None:
-    """Show the main job from end to end: three workloads fail and recover, and OpenSearch knows.
+def demo(opensearch: str | None, cluster: str | None, page: str, *, keep: bool) -> None:
+    """Show the main job from end to end: three workloads fail and recover, and OpenSearch knows. It ends with a report.
 
     A real OpenSearch, a recording of a real cluster, and the Fluent Bit that is there; it says which parts it took.
 
@@ -51,6 +56,7 @@ def demo(opensearch: str | None, cluster: str | None, *, keep: bool) -> None:
     report = run_demo(
         opensearch=opensearch,
         cluster=cluster,
+        page=Path(page),
         keep=keep,
         progress=progress,
         announce=lambda taken: announce(progress, taken),
@@ -155,8 +161,10 @@ def _clock(moment: datetime) -> str:
 
 def _next(report: "Report") -> None:
     program = shlex.quote(sys.argv[0])
+    click.echo("The same and more as a page, to open in a browser:")
+    click.echo(f"  {report.page.absolute().as_uri()}\n")
     if report.kept_folder is None:
-        click.echo("Nothing was left running. Next: keep it, and ask OpenSearch yourself")
+        click.echo("Nothing else was left. Next: keep it, and ask OpenSearch yourself")
         click.echo(f"  {program} demo --keep")
         return
     folder, part = report.kept_folder, report.taken.opensearch

@@ -10,10 +10,16 @@ from typing import IO, Any, Literal
 import click
 
 from sidecar import __version__
+from sidecar.cli.completion import completion
 from sidecar.cli.controlplane import controlplane, lambda_
 from sidecar.cli.demo import demo
 from sidecar.cli.doctor import doctor
+from sidecar.cli.events import events
+from sidecar.cli.logs import logs
 from sidecar.cli.manage import apply, config_option, plan
+from sidecar.cli.problems import problems
+from sidecar.cli.report import report
+from sidecar.cli.version import version
 from sidecar.errors import SidecarError
 
 EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong input."
@@ -246,5 +252,5 @@ def run(
     Supervisor(config_file, first, api, stopping=stopping, fluent_bit=not without_fluent_bit).run()
 
 
-for command in (plan, apply, doctor, lambda_, controlplane, demo):
+for command in (plan, apply, doctor, events, problems, logs, report, lambda_, controlplane, demo, completion, version):
     cli.add_command(command)

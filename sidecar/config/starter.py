@@ -5,6 +5,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import yaml
@@ -167,10 +168,15 @@ def starter() -> str:
 
 
 def reference() -> str:
-    """A Markdown table of every key."""
-    rows = ["| key | kind | default | meaning |", "| --- | --- | --- | --- |"]
-    for key in keys():
-        if not key.section:
-            default = "required" if key.required else f"`{key.value}`" if key.value is not None else ""
-            rows.append(f"| `{key.path}` | {key.kind} | {default} | {key.description} |")
-    return "\n".join(rows) + "\n"
+    """Markdown: for each section of the file a heading, and a table of its keys."""
+    lines: list[str] = []
+    for section, found in groupby(keys(), key=lambda key: key.path.partition(".")[0]):
+        lines += [f"## {section}", "", "| key | kind | default | meaning |", "| --- | --- | --- | --- |"]
+        lines += [_row(key) for key in found if not key.section]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(key: Key) -> str:
+    default = "required" if key.required else f"`{key.value}`" if key.value is not None else ""
+    return f"| `{key.path}` | {key.kind} | {default} | {key.description} |"

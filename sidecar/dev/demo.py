@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from sidecar.opensearch.query import counts_by_index, documents, refresh
 from sidecar.render import fields
 from sidecar.render.indices import event_index_pattern
 from sidecar.render.layout import Layout
+from sidecar.report.file import check, write
+from sidecar.report.make import make
+from sidecar.report.page import page as render_page
 
 _FOLDERS = (Path(__file__).parent / "scenarios", Path(__file__).parents[2] / "examples" / "scenarios")
 SCENARIOS = next((folder for folder in _FOLDERS if folder.is_dir()), _FOLDERS[-1])
@@ -35,6 +39,8 @@ SCENARIOS = next((folder for folder in _FOLDERS if folder.is_dir()), _FOLDERS[-1
 CLUSTER = "demo"
 _ARRIVAL_SECONDS = 60
 _START_SECONDS = 30
+_MARGIN = timedelta(seconds=20)
+_TITLE = "The demonstration: three workloads fail, and are mended"
 
 
 @dataclass(frozen=True)
@@ -59,25 +65,36 @@ class Report:
     by_index: dict[str, int]
     problems: list[Problem]
     kept_folder: Path | None
+    page: Path
+    """The report as a file to open in a browser."""
     expected: int | None = field(default=None)
     """How many events there must be; None where nobody can know."""
 
 
 def demo(
-    *, opensearch: str | None, cluster: str | None, keep: bool, progress: Progress, announce: Callable[[Taken], None]
+    *,
+    opensearch: str | None,
+    cluster: str | None,
+    page: Path,
+    keep: bool,
+    progress: Progress,
+    announce: Callable[[Taken], None],
 ) -> Report:
     """Run the demonstration.
 
     Args:
         opensearch: See `open_opensearch`.
         cluster: See `open_cluster`.
+        page: Where the report goes, which stays; an earlier one is replaced, and nothing else.
         keep: Leave OpenSearch and the folder.
         progress: Told what happens.
         announce: Told which parts were taken, before anything is sent.
 
     Raises:
         DemoError: A part can't be had, or what was sent did not arrive.
+        RenderError: The report can't be written there.
     """
+    check(page)
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="fluent-sidecar-demo-"))
     server: Part | None = None
@@ -91,7 +108,10 @@ def demo(
             config = load(str(_pipeline(folder, server.url)))
             expected, held = _ship(config, source, fluent_bit, folder, progress)
             seconds = time.monotonic() - began
-            return _report(config, taken, held, expected=expected, seconds=seconds, kept=folder if keep else None)
+            progress("the report is written", None)
+            write(page, _page(config, held))
+            kept = folder if keep else None
+            return _report(config, taken, held, page, expected=expected, seconds=seconds, kept=kept)
     except DemoError as error:
         raise DemoError(_with_log(error.what, folder), hint=error.hint or _left(server, folder, keep=keep)) from error
     finally:
@@ -212,10 +232,19 @@ def scenario_problems(held: list[dict[str, Any]]) -> list[Problem]:
     return sorted(found, key=lambda problem: problem.name)
 
 
+def _page(config: Config, held: list[dict[str, Any]]) -> str:
+    """A report of when the events are of: an OpenSearch that was kept has those of an earlier demonstration."""
+    now = datetime.now(UTC)
+    times = [datetime.fromisoformat(event[fields.TIMESTAMP]) for event in held] or [now]
+    start, end = min(times) - _MARGIN, min(max(times) + _MARGIN, now)
+    return render_page(make(config, start=start, end=end, now=now, title=_TITLE))
+
+
 def _report(
     config: Config,
     taken: Taken,
     held: list[dict[str, Any]],
+    page: Path,
     *,
     expected: int | None,
     seconds: float,
@@ -231,5 +260,6 @@ def _report(
         by_index=counts_by_index(connect(config), event_index_pattern(config.events), _query()),
         problems=scenario_problems(held),
         kept_folder=kept,
+        page=page,
         expected=expected,
     )

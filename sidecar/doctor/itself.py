@@ -1,10 +1,13 @@
 """The sidecar that runs here, by its own health and metrics."""
 
+import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.config import Config
+from sidecar.config.units import format_size
 from sidecar.doctor.finding import Finding, State, fail, ok, skip
 from sidecar.doctor.local import ELSEWHERE, Silent, get, in_pod
 from sidecar.doctor.run import Area, Check
@@ -13,6 +16,8 @@ _OK = 200
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens here: it is asked
 _UNCONFIRMED_SECONDS, _POSITION_SECONDS = 300.0, 180.0
 _LOG = "its log says why"
+_FULL = 16 * 2**20
+"""Bytes; a chunk has 2 MB, and each input may begin one."""
 
 
 def sidecar_area(config: Config) -> Area:
@@ -22,10 +27,38 @@ def sidecar_area(config: Config) -> Area:
     return Area(
         "Sidecar",
         lambda: [
+            Check("disk", lambda: list(_disk(Path(config.paths.state), config.buffer.disk))),
             Check("running", lambda: _running(port, host), gate=True, slow=_LOG),
             Check("metrics", lambda: list(_metrics(port, host)), slow=_LOG),
         ],
     )
+
+
+def _disk(state: Path, buffer: int) -> Iterator[Finding]:
+    try:
+        free = shutil.disk_usage(state).free
+    except OSError:  # it runs elsewhere, or never has: what is below says so
+        return
+    yield disk_verdict(free, state, buffer)
+
+
+def disk_verdict(free: int, state: Path, buffer: int) -> Finding:
+    """Whether what waits for OpenSearch has room.
+
+    Args:
+        free: Bytes.
+        state: `paths.state`.
+        buffer: `buffer.disk`, bytes.
+    """
+    text = f"{free // 2**20} MiB free for {state}"
+    if free < _FULL:
+        hint = "make room there, then replace the pod: Fluent Bit can keep nothing that waits, nor be reloaded"
+        return fail("disk", text, hint)
+    if free < buffer:
+        # What waits already is a part of the buffer; that there may be enough all the same is no reason to be silent.
+        hint = f"an outage may fill the disk before it fills buffer.disk ({format_size(buffer)}): set that lower"
+        return Finding("disk", State.WARN, text, hint)
+    return ok("disk", text)
 
 
 def _running(port: int, host: str) -> Finding:

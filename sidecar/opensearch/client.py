@@ -23,19 +23,20 @@ _LINES = ("/_bulk", "/_msearch")
 """What takes JSON line by line."""
 
 
-def connect(config: "Config", auth: "Auth | None" = None) -> "Client":
+def connect(config: "Config", auth: "Auth | None" = None, *, seconds: float | None = None) -> "Client":
     """A client for the `opensearch` section; nothing is sent yet.
 
     Args:
         config: pipeline.yaml.
         auth: Credentials; the section's own if None.
+        seconds: Time-out of a connection, and of each silence of the server; 15 where nothing is said.
 
     Raises:
         SecretError: A credential can't be read. What is in AWS is read with the first request.
         OpenSearchError: A certificate can't be used.
         AwsError: It needs botocore, which is not installed.
     """
-    access = Access(config.opensearch, auth, seconds=_SECONDS)
+    access = Access(config.opensearch, auth, seconds=seconds or _SECONDS)
     if not access.asks_aws:
         access.login()
     return Client(access=access)

@@ -18,17 +18,21 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 def roles(config: Config) -> dict[str, Json]:
     """Roles by name, as the security API takes them."""
     patterns = [*(index_pattern(family) for family in families(config)), DEAD_LETTER]
-    found = {writer_name(config): _writer(config, patterns), manager_name(config): _manager(config, patterns)}
+    found = {
+        writer_name(config): _writer(config, patterns),
+        manager_name(config): _manager(config, patterns),
+        reader_name(config): _reader(patterns),
+    }
     if has_function(config):
         found[function_name(config)] = _function(config)
     return found
 
 
-def names(cluster: str) -> tuple[str, str, str]:
+def names(cluster: str) -> tuple[str, str, str, str]:
     """Names of a cluster's roles. Another cluster may have other indices, so it has its own."""
     name = _ODD.sub("-", cluster)
     begin = f"fluent-sidecar-{name}"
-    return f"{begin}-writer", f"{begin}-manager", f"{begin}-control-plane"
+    return f"{begin}-writer", f"{begin}-manager", f"{begin}-control-plane", f"{begin}-reader"
 
 
 def writer_name(config: Config) -> str:
@@ -44,6 +48,20 @@ def manager_name(config: Config) -> str:
 def function_name(config: Config) -> str:
     """Name of the role of the Lambda function that ships the control plane's logs."""
     return names(config.cluster)[2]
+
+
+def reader_name(config: Config) -> str:
+    """Name of the role of people who read documents: `sidecar events`, `problems`, `logs`."""
+    return names(config.cluster)[3]
+
+
+def _reader(patterns: list[str]) -> Json:
+    return {
+        "description": "fluent-sidecar: searches documents, and nothing else",
+        "cluster_permissions": [],
+        "index_permissions": [{"index_patterns": patterns, "allowed_actions": ["indices:data/read/search"]}],
+        "tenant_permissions": [],
+    }
 
 
 def _writer(config: Config, patterns: list[str]) -> Json:

@@ -17,6 +17,7 @@ from tests.bench import (
     peersevents,
     peerslogs,
     reloading,
+    reporting,
     startup,
 )
 
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "onnode": onnode.run,
     "reloading": reloading.run,
     "controlplane": controlplane.run,
+    "reporting": reporting.run,
     "peers-events": peersevents.run,
     "peers-logs": peerslogs.run,
 }

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.support.chart import CHART, VALUES, values
+from tests.support.documented import blocks
 from tests.support.helm import MINIMAL, render
 
 ROOT = Path(__file__).parents[2]
@@ -36,11 +37,18 @@ def test_a_value_that_is_written_about_exists(page: Path) -> None:
     assert found or page.name != "kubernetes.md"
 
 
-def test_the_yaml_in_the_documentation_is_taken(helm: Path) -> None:
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/kubernetes.md").read_text(), re.MULTILINE | re.DOTALL)
+def values_in_the_documentation() -> list[tuple[str, str]]:
+    """Every ```yaml block that is of values.yaml, with its page."""
+    found = [(page.name, block) for page in [*PAGES, *(ROOT / "docs").glob("*.md")]
+             for block in blocks(page.read_text(), "yaml") if not block.startswith("# Before")]  # fmt: skip
+    return sorted({(name, text) for name, text in found if yaml.safe_load(text).keys() <= {key.name for key in KEYS}})
 
-    assert len(blocks) > 3
-    for block in blocks:
+
+def test_the_yaml_in_the_documentation_is_taken(helm: Path) -> None:
+    found = values_in_the_documentation()
+
+    assert len(found) > 3
+    for _, block in found:
         given = yaml.safe_load(block)
         pipeline = {"cluster": "c", "opensearch": {"url": "https://h"}} | given.get("pipeline", {})
         pipeline["opensearch"] = {"url": "https://h"} | pipeline["opensearch"]

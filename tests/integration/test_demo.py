@@ -9,12 +9,15 @@ import pytest
 
 
 def _demo(folder: Path, *options: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "TMPDIR": str(folder), **({"PATH": path} if path else {})}
+    (folder / "here").mkdir(exist_ok=True)
+    env = {**os.environ, "COLUMNS": "100", "TMPDIR": str(folder), **({"PATH": path} if path else {})}
     command = [sys.executable, "-m", "sidecar", "demo", *options]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=150, check=False)
+    return subprocess.run(
+        command, cwd=folder / "here", env=env, capture_output=True, text=True, timeout=150, check=False
+    )
 
 
-def test_it_shows_what_failed_and_when_it_was_over_and_leaves_nothing(
+def test_it_shows_what_failed_and_when_it_was_over_and_leaves_nothing_but_a_report(
     tmp_path: Path, opensearch_url: str, fluent_bit: Path
 ) -> None:
     done = _demo(tmp_path, "--opensearch", opensearch_url)
@@ -27,7 +30,10 @@ def test_it_shows_what_failed_and_when_it_was_over_and_leaves_nothing(
     assert done.stdout.count("resolved ") == 3
     assert 'secret "misspelt-secret-name" not found' in done.stdout
     assert "demo --keep" in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    page = tmp_path / "here" / "fluent-sidecar-report.html"
+    assert page.as_uri() in done.stdout
+    assert page.read_text().count('<article class="problem resolved">') == 3
+    assert _left(tmp_path) == [page]
 
 
 def test_without_fluent_bit_it_says_so_and_delivers_all_the_same(tmp_path: Path, opensearch_url: str) -> None:
@@ -56,4 +62,18 @@ def test_a_part_that_can_not_be_had_is_named(tmp_path: Path, options: list[str],
     assert done.returncode == 1
     assert text in done.stderr
     assert "Traceback" not in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert _left(tmp_path) == []
+
+
+def test_a_file_that_is_no_report_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine.html").write_text("mine")
+
+    done = _demo(tmp_path, "--report", str(tmp_path / "mine.html"))
+
+    assert done.returncode == 1
+    assert "mine.html is there already, and is no report" in done.stderr
+    assert _left(tmp_path) == [tmp_path / "mine.html"]
+
+
+def _left(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +25,13 @@ from sidecar.opensearch.manage.roles import Roles
 from sidecar.opensearch.manage.templates import Presence as TemplatePresence
 from sidecar.opensearch.manage.templates import templates_in_place
 from sidecar.opensearch.query import newest
+from sidecar.reading import Reader, Selection, Window
+from sidecar.reading.events import event_pattern, versions
+from sidecar.reading.follow import Follower
+from sidecar.reading.logs import lines
+from sidecar.reading.problems import problems_in
 from sidecar.render.indices import DEAD_LETTER, event_index_pattern
-from sidecar.render.roles import function_name, manager_name, writer_name
+from sidecar.render.roles import function_name, manager_name, reader_name, writer_name
 from sidecar.render.templates import templates
 from tests.support.managing import put_in_place
 from tests.support.markers import secret
@@ -43,6 +49,7 @@ class Scene(NamedTuple):
     writer: Client
     manager: Client
     function: Client
+    reader: Client
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +80,7 @@ def scene(secure_opensearch: SecureOpenSearch, tmp_path_factory: pytest.TempPath
     }
     admin.close()
     clients = []
-    for role in (writer_name(config), manager_name(config), function_name(config)):
+    for role in (writer_name(config), manager_name(config), function_name(config), reader_name(config)):
         user, password = f"{name}-{role}", secret(role)
         body = {"password": password, "opendistro_security_roles": [role]}
         server.ask("PUT", f"/_plugins/_security/api/internalusers/{user}", body)
@@ -171,6 +178,31 @@ def test_the_manager_puts_things_in_place_and_can_neither_write_nor_rule(prepare
             ("PUT", "/_cluster/settings", {"persistent": {"cluster.max_shards_per_node": 2000}}),
             ("GET", "/_plugins/_security/api/roles", None),
             ("PUT", "/_plugins/_security/api/roles/x", {"cluster_permissions": ["*"]}),
+        ],
+    )
+
+
+def test_the_reader_searches_and_does_nothing_else(prepared: Scene) -> None:
+    config, now = prepared.config, datetime.now(UTC)
+    for index in indices(config)[:2]:
+        source = {"@timestamp": now.isoformat(), "cluster": config.cluster, "metadata": {"uid": "u"}}
+        Documents(prepared.writer).create([Document(index, unique_name("read"), json.dumps(source).encode())])
+    prepared.server.ask("POST", f"/{config.cluster}-*/_refresh")
+    reader, wanted, when = Reader(config, prepared.reader), Selection(config.cluster), Window(now - timedelta(hours=1))
+    assert list(versions(reader, wanted, when))
+    assert list(lines(reader, wanted, when))
+    assert problems_in(reader, wanted, when) == []
+    assert list(Follower(reader, event_pattern(reader), {"match_all": {}}).new()) == []
+    logs = f"{config.logs.index}-{DAY}"
+    refuses(
+        prepared.reader,
+        [
+            ("GET", f"/{logs}/_doc/first", None),
+            ("PUT", f"/{logs}/_doc/1", {"a": 1}),
+            ("DELETE", f"/{logs}/_doc/first", None),
+            ("DELETE", f"/{logs}", None),
+            ("POST", "/somebody-elses/_search", {}),
+            ("GET", f"/_index_template/fluent-sidecar-{config.logs.index}", None),
         ],
     )
 

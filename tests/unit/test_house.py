@@ -97,6 +97,7 @@ def test_a_lock_names_no_place_to_download_from(lock: Path) -> None:
     [
         ("run", PYPROJECT["project"]["dependencies"]),
         ("dev", PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"]),
+        ("docs", PYPROJECT["dependency-groups"]["docs"]),
         ("build", PYPROJECT["build-system"]["requires"]),
         ("java", PYPROJECT["project"]["optional-dependencies"]["demo"]),
     ],
@@ -114,7 +115,7 @@ def test_a_lock_covers_what_pyproject_asks_for(lock: str, wanted: list[str]) -> 
     assert lacking == []
 
 
-@pytest.mark.parametrize("lock", ["run", "build"])
+@pytest.mark.parametrize("lock", ["run", "build", "docs"])
 def test_the_development_lock_agrees_with_the_others(lock: str) -> None:
     other, dev = pins(ROOT / "requirements" / f"{lock}.txt"), pins(ROOT / "requirements/dev.txt")
 
@@ -240,7 +241,7 @@ def test_make_alone_lists_every_target() -> None:
     assert sorted(listed) == sorted(targets())
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "lock", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "docs", "lock", "clean"])
 def test_a_target_can_be_made_from_nothing(target: str) -> None:
     assert make("--dry-run", "VENV=.no-such-venv", target)
 

@@ -107,7 +107,7 @@ def test_roles_are_put_when_they_are_asked_for(run: Run, server: FakeOpenSearch)
     assert server.roles.keys() == {"all_access"}
     result = run("apply", opensearch=", roles: true")
     assert "+ role fluent-sidecar-c-writer: created\n    map users or backend roles to it\n" in result.stdout
-    roles = ("writer", "manager", "control-plane")
+    roles = ("writer", "manager", "control-plane", "reader")
     assert server.roles.keys() == {"all_access", *(f"fluent-sidecar-c-{role}" for role in roles)}
     assert run("plan", "--check", opensearch=", roles: true").exit_code == 0
     server.roles["fluent-sidecar-c-writer"]["cluster_permissions"] = ["*"]

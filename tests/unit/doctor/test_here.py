@@ -1,5 +1,6 @@
 """Fluent Bit and the sidecar beside us, by their answers over HTTP."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sidecar.config import Config, loads
 from sidecar.doctor import Finding, State, examine
 from sidecar.doctor.fluentbit import buffer_verdict, configuration_verdict, deliveries, fluent_bit_area
-from sidecar.doctor.itself import metrics_verdicts, sidecar_area, sums
+from sidecar.doctor.itself import disk_verdict, metrics_verdicts, sidecar_area, sums
 from sidecar.events.metrics import EventMetrics
 from sidecar.logs.metrics import LogMetrics
 from tests.support.fakes.server import Exchange, FakeServer, Script, says
@@ -58,10 +59,11 @@ def pipeline(port: int, version: str = "5.1.1") -> Config:
     )
 
 
-def own(port: int) -> Config:
+def own(port: int, state: str = "/nowhere") -> Config:
     other = port + 1 if port < 65535 else 1
     return loads(
         f"cluster: c\nopensearch: {{url: 'http://h'}}\nfluentbit: {{port: {other}}}\nagent: {{port: {port}}}\n"
+        f"paths: {{state: {state}}}\n"
     )
 
 
@@ -227,6 +229,23 @@ def test_a_sidecar_that_is_well() -> None:
         ("leading", State.OK),
         ("confirmation", State.OK),
     ]
+
+
+def test_the_disk_that_holds_what_waits_is_looked_at_where_it_is(tmp_path: Path) -> None:
+    [(_, found)] = examine([sidecar_area(own(free_port(), str(tmp_path)))])
+
+    assert found[0].name == "disk"
+    assert f"free for {tmp_path}" in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("free", "state"), [(0, State.FAIL), (2**24 - 1, State.FAIL), (2**24, State.WARN), (2**30, State.OK)]
+)
+def test_a_disk_that_is_full_or_too_small_for_the_buffer_is_said(free: int, state: State) -> None:
+    found = disk_verdict(free, Path("/state"), 2**30)
+
+    assert found.state is state
+    assert bool(found.hint) is (state is not State.OK)
 
 
 def test_a_part_that_ended_is_named() -> None:

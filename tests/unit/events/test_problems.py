@@ -355,3 +355,48 @@ def test_a_node_has_no_namespace_and_stays_open() -> None:
     node = warning(1, "Node/n1", "CgroupV1", "old", first=0) | {"involvedObject": {"kind": "Node", "name": "n1"}}
     problem = only(node)
     assert (problem.namespace, problem.kind, problem.name, problem.state) == ("", "Node", "n1", "open")
+
+
+# One that comes back
+
+APART = timedelta(minutes=30)
+HOUR = 3600
+
+
+def test_one_that_was_over_for_long_is_another_one_when_it_comes_back() -> None:
+    story = [
+        warning(1, f"Pod/{FAILING}", "FailedMount", "why", first=0, last=60, count=5, uid="u"),
+        started(2, FAILING, 90),
+        # The same Event, counted on: of its seven times two belong to the second problem.
+        warning(3, f"Pod/{FAILING}", "FailedMount", "why", first=0, last=HOUR, count=7, uid="u"),
+        warning(4, f"Pod/{FAILING}", "Failed", "also", first=HOUR + 5, uid="v"),
+    ]
+
+    first, second = problems(story, apart=APART)
+
+    assert (first.state, first.count, first.first_seen, first.resolved_at) == ("resolved", 5, at(0), at(90))
+    assert (second.state, second.count, second.first_seen) == ("open", 3, at(HOUR))
+    assert second.reasons == ("FailedMount", "Failed")
+    assert [problem.first_seen for problem in problems(story)] == [at(0)]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_one_that_comes_back_soon_or_was_never_over_is_the_same(*, ended: bool) -> None:
+    again = 25 * 60 if ended else HOUR
+    story = [
+        warning(1, f"Pod/{FAILING}", "BackOff", "why", first=0, uid="u"),
+        *([started(2, FAILING, 90)] if ended else []),
+        warning(3, f"Pod/{FAILING}", "BackOff", "why", first=0, last=again, count=2, uid="u"),
+    ]
+    (problem,) = problems(story, apart=APART)
+    assert (problem.count, problem.first_seen, problem.state) == (2, at(0), "open")
+
+
+def test_a_document_that_names_the_workload_is_believed() -> None:
+    top = {"workload": {"kind": "StatefulSet", "name": "db"}}
+    pod = warning(1, "Pod/db-0", "FailedMount", "why", first=0) | top
+    # Of one that was not enriched the same object's other documents tell.
+    other = warning(2, "Pod/db-0", "Failed", "why", first=5)
+    claim = warning(3, "StatefulSet/db", "FailedCreate", "why", first=9)
+    (problem,) = problems([pod, other, claim])
+    assert (problem.kind, problem.name, problem.count) == ("StatefulSet", "db", 3)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sidecar.config import Config, loads
-from sidecar.render.roles import function_name, manager_name, roles, writer_name
+from sidecar.render.roles import function_name, manager_name, reader_name, roles, writer_name
 
 HEAD = "cluster: {}\nopensearch: {{url: 'http://h'}}\n"
 
@@ -64,3 +64,9 @@ def test_the_tenant_is_the_one_of_the_dashboards() -> None:
 def test_each_cluster_has_roles_of_its_own() -> None:
     arn = "arn:aws:eks:eu-west-1:1:cluster/x"
     assert writer_name(config(cluster=f"'{arn}'")) == "fluent-sidecar-arn-aws-eks-eu-west-1-1-cluster-x-writer"
+
+
+def test_the_reader_searches_and_nothing_else() -> None:
+    role = roles(config())[reader_name(config())]
+    assert role["cluster_permissions"] == []
+    assert actions(role) == {"indices:data/read/search"}

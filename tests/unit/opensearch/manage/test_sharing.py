@@ -46,6 +46,7 @@ def test_what_another_cluster_uses_stays_when_one_goes(shared: Managed) -> None:
         ("role", "fluent-sidecar-a-writer"),
         ("role", "fluent-sidecar-a-manager"),
         ("role", "fluent-sidecar-a-control-plane"),
+        ("role", "fluent-sidecar-a-reader"),
     }
     assert outcomes["index template", EVENTS].change.effect == "it stays, for b"
     assert users(shared) == ["b"]
