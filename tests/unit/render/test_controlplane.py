@@ -147,8 +147,9 @@ def test_a_name_that_eks_does_not_know_needs_a_log_group(name: str) -> None:
     text = f"cluster: '{name}'\nopensearch: {{url: http://h}}\n"
     # Somebody whose cluster isn't EKS need not say so.
     assert TEMPLATE not in render(loads(text))
-    with pytest.raises(ConfigError, match=r"controlPlane\.logGroup"):
+    with pytest.raises(ConfigError, match=r"controlPlane\.logGroup") as caught:
         loads(f"{text}controlPlane: {{source: cloudwatch}}\n")
+    assert str(caught.value).count("controlPlane.source") == 1
     assert TEMPLATE in render(loads(f"{text}controlPlane: {{source: cloudwatch, logGroup: /own}}\n"))
 
 
