@@ -56,7 +56,7 @@ def controlplane() -> None:
     """  # noqa: D301 - see above
 
 
-@controlplane.command(short_help="Read saved payloads again, as of the on-failure queue.")
+@controlplane.command(short_help="Read saved payloads again, such as the on-failure queue's.")
 @config_option
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--patience", default=120, show_default=True, metavar="SECONDS", type=click.IntRange(20, 86400),
@@ -65,11 +65,12 @@ def replay(config_file: str, files: tuple[Path, ...], patience: int) -> None:
     """Read payloads again that the function could not deliver. Safe to repeat: what is there is not stored again.
 
     A FILE is what `aws sqs receive-message` prints, the body of such a message, an invocation's event, a payload (gzip,
-    or base64 of it on one line), or several of them, one after the other. Nothing is sent if something in it is none.
+    or base64 of it on one line), or several of them, one after the other. Nothing is sent if anything in a FILE is no
+    payload.
 
     \b
     Examples:
-      aws sqs receive-message --queue-url URL --max-number-of-messages 10 > failed.json
+      aws sqs receive-message --queue-url URL --output json > failed.json
       sidecar controlplane replay -c pipeline.yaml failed.json
     """  # noqa: D301 - see above
     from sidecar.config import load  # noqa: PLC0415 - see sidecar.cli.main

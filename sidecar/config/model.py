@@ -114,7 +114,7 @@ class Config(Section):
 
     def _function_problems(self) -> Found:
         if self.control_plane.source == "node" and not self.logs.enabled:
-            text = "controlPlane.source: node needs logs.enabled: the control plane's logs are read with the pods'"
+            text = "node needs logs.enabled: the control plane's logs are read with the pods'"
             return [(("controlPlane", "source"), text)]
         # Said, not by default: somebody whose cluster isn't EKS needs no function.
         if "source" not in self.control_plane.model_fields_set or self.control_plane.source != "cloudwatch":
@@ -122,10 +122,10 @@ class Config(Section):
         found: Found = []
         if self.opensearch.auth.mtls is not None:
             text = "the Lambda function has no client certificate; with opensearch.auth.mtls it must be node"
-            found.append((("controlPlane", "source"), f"controlPlane.source: {text}"))
+            found.append((("controlPlane", "source"), text))
         if self.control_plane.log_group_for(self.cluster) is None:
             text = f"EKS has no cluster of the name {quoted(self.cluster)}: say its log group, controlPlane.logGroup"
-            found.append((("controlPlane", "source"), f"controlPlane.source: {text}"))
+            found.append((("controlPlane", "source"), text))
         return found
 
     def unused(self) -> tuple[str, ...]:

@@ -28,7 +28,10 @@ _WITHIN = ("requestPayload", _QUEUE, "Body", "Records", "body", "Payload")
 """Keys below which a payload is: of a failed invocation's record, of messages of SQS as the AWS CLI prints them."""
 _ATTEMPT = 15.0
 _DEEPEST = 8
-_HINT = "take it out of the file, and leave its message in the queue; or save what `aws sqs receive-message` prints"
+_HINT = (
+    "take it out of the file, and leave its message in the queue; "
+    "or save what `aws sqs receive-message --output json` prints"
+)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import urllib3
 from sidecar.errors import OpenSearchError, OpenSearchUnavailable
 
 _MAX_TEXT = 300
+_PLACE = re.compile(r" *\(_ssl\.c:\d+\)")
 _SECONDS = re.compile(r"timeout=([\d.]+)")
 
 # OpenSSL's numbers of what is wrong with a certificate.
@@ -57,8 +58,9 @@ def unreachable(url: str, error: Exception) -> OpenSearchError:
     reason = str(getattr(failure, "reason", "") or failure).upper().replace(" ", "_") if failure else ""
     if any(name in reason for name in _NOT_TLS):
         return OpenSearchError(f"{server}: speaks HTTP, not HTTPS", hint="write http:// in opensearch.url")
-    text = short(str(failure)) if failure else in_words(error)
-    if isinstance(failure, ssl.SSLEOFError) or "UNEXPECTED_EOF" in reason:
+    text = short(_PLACE.sub("", str(failure))) if failure else in_words(error)
+    # Which of them it is depends on the release of OpenSSL.
+    if isinstance(failure, ssl.SSLEOFError | ssl.SSLZeroReturnError) or "UNEXPECTED_EOF" in reason:
         text = _CLOSED
     for names, hint in _ALERTS:
         if any(name in reason for name in names):

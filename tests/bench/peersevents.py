@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.bench.peers.charts import draw_bars
+from tests.support.bench.peers.charts import draw_bars, percent
 from tests.support.bench.peers.events import ENTRIES
 from tests.support.bench.peers.eventstage import EventStage, Outcome, Parts, common
 from tests.support.bench.peers.results import Json, by_contestant, keep, results_folder, servers
@@ -204,7 +204,7 @@ def _draw(folder: Path, content: Json) -> None:
     labels = [scenario["title"] for scenario in scenarios]
     share = by_contestant(scenarios, lambda row: 100 * row["missing"] / row["promised"])
     title = "Missing two minutes later, in percent of what each promises"
-    draw_bars(folder / "peers-events-missing.svg", title, labels, share, "{:.1f} %".format)
+    draw_bars(folder / "peers-events-missing.svg", title, labels, share, percent)
     costs = [content["scenarios"][key] for key in ("steady", "burst") if key in content["scenarios"]]
     labels = [scenario["title"] for scenario in costs]
     for name, title, key, places in (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
-from tests.support.bench.peers.charts import draw_bars
+from tests.support.bench.peers.charts import draw_bars, percent
 from tests.support.bench.peers.logs import ENTRIES
 from tests.support.bench.peers.logstage import LogStage, Outcome
 from tests.support.bench.peers.results import Json, by_contestant, keep, results_folder, servers
@@ -123,7 +123,7 @@ def _draw(folder: Path, content: Json) -> None:
     labels = [scenario["title"] for scenario in faults]
     share = by_contestant(faults, lambda row: 100 * row["missing"] / row["sent"])
     title = "Missing two minutes later, in percent of the lines"
-    draw_bars(folder / "peers-logs-missing.svg", title, labels, share, "{:.1f} %".format)
+    draw_bars(folder / "peers-logs-missing.svg", title, labels, share, percent)
     if backlog := content["scenarios"].get("backlog"):
         for key, title in (("speed", "Lines a second until they are found"), ("cpu", "CPU seconds for a GB of files")):
             values = by_contestant([backlog], itemgetter(key))

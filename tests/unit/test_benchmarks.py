@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.support.bench.peers.charts import draw_bars
+from tests.support.bench.peers.charts import draw_bars, percent
 from tests.support.bench.peers.contestant import Contestant, document_id
 from tests.support.bench.peers.programs import find_collector, find_event_exporter
 from tests.support.bench.peers.results import by_contestant, keep
@@ -91,6 +91,12 @@ def test_a_chart_is_an_svg_without_scripts_that_names_everything(tmp_path: Path)
     words = {text.strip() for text in picture.itertext()}
     assert {"Missing", "calm", "storm", "ours & theirs", "other", "0.00 %", "1.25 %", "40.00 %"} <= words
     assert not list(picture.iter("{http://www.w3.org/2000/svg}script"))
+
+
+def test_a_share_that_is_not_none_does_not_look_like_it() -> None:
+    assert [percent(share) for share in (0, 0.004, 0.03, 0.1, 43.35, 100)] == [
+        "0", "0.004 %", "0.03 %", "0.1 %", "43.4 %", "100.0 %",
+    ]  # fmt: skip
 
 
 def test_the_same_figures_are_the_same_picture(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_free_ports_differ_and_can_be_bound() -> None:
     assert len(ports) == 50
     for port in ports:
         with socket.socket() as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             server.bind(("127.0.0.1", port))
 
 

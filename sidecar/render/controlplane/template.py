@@ -30,7 +30,7 @@ def template(config: Config) -> Json:
         "Parameters": {**_CODE, **_NETWORK, **_ALARM_TOPIC, **access_parameters(config)},
         "Rules": {"Network": _NETWORK_RULE},
         "Conditions": {
-            "InVpc": {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", ref("SubnetIds")]}, ""]}]},
+            "InVpc": {"Fn::And": [{"Fn::Not": [_none(name)]} for name in _NETWORK]},
             "HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [ref("AlarmTopicArn"), ""]}]},
             **access_conditions(config),
         },
@@ -55,17 +55,23 @@ _CODE = {
 
 
 def _none(name: str) -> Json:
-    """Whether a list that is a parameter has nothing in it: its default is a list of one empty text."""
-    return {"Fn::EachMemberEquals": [ref(name), ""]}
+    """Whether a parameter is empty."""
+    return {"Fn::Equals": [ref(name), ""]}
 
 
-def _list(text: str) -> Json:
-    return {**parameter(text, Default=""), "Type": "CommaDelimitedList"}
+def _ids(text: str, kind: str) -> Json:
+    """Ids of AWS, as one text: of a list that is empty CloudFormation's rules say nothing that is documented."""
+    return parameter(
+        f"{text}: {kind}-..., with commas between them and no spaces; empty for none",
+        Default="",
+        AllowedPattern=f"({kind}-[0-9a-z]+(,{kind}-[0-9a-z]+)*)?",
+        ConstraintDescription=f"ids {kind}-..., with commas between them and no spaces",
+    )
 
 
 _NETWORK = {
-    "SubnetIds": _list("For an OpenSearch in a VPC: subnets that reach it, and AWS where credentials are there"),
-    "SecurityGroupIds": _list("For an OpenSearch in a VPC: security groups that it lets in"),
+    "SubnetIds": _ids("For an OpenSearch in a VPC, subnets that reach it, and AWS for credentials", "subnet"),
+    "SecurityGroupIds": _ids("For an OpenSearch in a VPC, security groups that it lets in", "sg"),
 }
 _NETWORK_RULE = {
     "Assertions": [
@@ -123,7 +129,7 @@ def _function(config: Config) -> Json:
                 "VpcConfig": {
                     "Fn::If": [
                         "InVpc",
-                        {name: ref(name) for name in _NETWORK},
+                        {name: {"Fn::Split": [",", ref(name)]} for name in _NETWORK},
                         NO_VALUE,
                     ]
                 },

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -398,12 +397,9 @@ def test_run_keeps_trying_and_ends_when_it_is_asked_to(tmp_path: Path, kubeconfi
     words = [sys.executable, "-m", "sidecar", "run", *files]
     with Process(words, log=tmp_path / "log") as process:
         seen = ("Kubernetes at http", "OpenSearch at http")
-        wait_until(lambda: all(text in (tmp_path / "log").read_text() for text in seen), 8, process.output)
-        begin = time.monotonic()
-        code = process.terminate()
+        wait_until(lambda: all(text in (tmp_path / "log").read_text() for text in seen), 60, process.output)
+        assert process.terminate(20) == 0  # Kubernetes kills after 30
 
-    assert code == 0
-    assert time.monotonic() - begin < 5
     text = (tmp_path / "log").read_text()
     assert "Traceback" not in text
     assert SECRET not in text

@@ -111,10 +111,21 @@ def test_what_is_no_answer_is_told_in_words(data: bytes, text: str) -> None:
 def test_one_that_hangs_up_on_tls_is_told_in_words() -> None:
     with answering(b"") as place:
         assert told(f"https://{place}").endswith(": it closed the connection without an answer")
-    failure = ssl.SSLEOFError(8, "EOF occurred in violation of protocol (_ssl.c:2427)")
+    for failure in (
+        ssl.SSLEOFError(8, "EOF occurred in violation of protocol (_ssl.c:2427)"),
+        ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF) (_ssl.c:992)"),
+    ):
+        error = unreachable("https://h", urllib3.exceptions.SSLError(failure))
+        assert error.what == "OpenSearch at https://h: can't be reached: it closed the connection without an answer"
+        assert "opensearch.auth.mtls" in error.hint
+
+
+def test_where_in_python_tls_failed_is_not_told() -> None:
+    failure = ssl.SSLError(1, "[SSL: NO_CIPHERS_AVAILABLE] no ciphers available (_ssl.c:992)")
+
     error = unreachable("https://h", urllib3.exceptions.SSLError(failure))
-    assert error.what == "OpenSearch at https://h: can't be reached: it closed the connection without an answer"
-    assert "opensearch.auth.mtls" in error.hint
+
+    assert error.what.endswith("no ciphers available")
 
 
 def test_how_long_was_waited_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The CloudFormation template: what the function may do, what it is told, and what starts it."""
 
 import json
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -146,8 +147,9 @@ def test_a_name_that_eks_does_not_know_needs_a_log_group(name: str) -> None:
     text = f"cluster: '{name}'\nopensearch: {{url: http://h}}\n"
     # Somebody whose cluster isn't EKS need not say so.
     assert TEMPLATE not in render(loads(text))
-    with pytest.raises(ConfigError, match=r"controlPlane\.logGroup"):
+    with pytest.raises(ConfigError, match=r"controlPlane\.logGroup") as caught:
         loads(f"{text}controlPlane: {{source: cloudwatch}}\n")
+    assert str(caught.value).count("controlPlane.source") == 1
     assert TEMPLATE in render(loads(f"{text}controlPlane: {{source: cloudwatch, logGroup: /own}}\n"))
 
 
@@ -159,7 +161,17 @@ def test_a_network_is_whole_or_not_there() -> None:
     assert (parameters["SubnetIds"]["Default"], parameters["SecurityGroupIds"]["Default"]) == ("", "")
     assert "SubnetIds" in assertion["AssertDescription"]
     none, both = ("", ""), ("subnet-1,subnet-2", "sg-1")
+    for name, good in zip(("SubnetIds", "SecurityGroupIds"), both, strict=True):
+        pattern = re.compile(parameters[name]["AllowedPattern"])
+        assert pattern.fullmatch("")
+        assert pattern.fullmatch(good)
+        for bad in (" ", ",", f"{good},", f"{good}, {good}", f"vpc-1,{good}", "subnet1"):
+            assert not pattern.fullmatch(bad), bad
+    network = made["Resources"]["Function"]["Properties"]["VpcConfig"]["Fn::If"][1]
+    assert network == {name: {"Fn::Split": [",", {"Ref": name}]} for name in ("SubnetIds", "SecurityGroupIds")}
     for subnets, groups in (none, both):
+        given = {"SubnetIds": subnets, "SecurityGroupIds": groups}
+        assert holds(made["Conditions"]["InVpc"], given) == bool(subnets)
         assert holds(assertion["Assert"], {"SubnetIds": subnets, "SecurityGroupIds": groups})
     for subnets, groups in ((none[0], both[1]), (both[0], none[1])):
         assert not holds(assertion["Assert"], {"SubnetIds": subnets, "SecurityGroupIds": groups})
@@ -168,8 +180,8 @@ def test_a_network_is_whole_or_not_there() -> None:
 def holds(condition: Json, values: Mapping[str, str]) -> bool:
     """What CloudFormation says of a condition."""
     ((word, parts),) = condition.items()
-    if word == "Fn::EachMemberEquals":
-        return all(member == parts[1] for member in values[parts[0]["Ref"]].split(","))
+    if word == "Fn::Equals":
+        return values[parts[0]["Ref"]] == str(parts[1])
     found = [holds(part, values) for part in parts]
     return any(found) if word == "Fn::Or" else all(found) if word == "Fn::And" else not found[0]
 

@@ -1,5 +1,6 @@
 """The figures as bars, in SVG: without a background, in colours that are read on white and on black."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -7,11 +8,15 @@ from xml.etree.ElementTree import Element
 import pygal
 from pygal.style import Style
 
+# Its finder of plug-ins, of which there are none here, is of the old kind: Python warns at every import that passes it.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "PluginImportFixer"]
+
 _GREY = "#7b828c"
 """4 to 1 against white, and 4.5 to 1 against GitHub's dark background: whoever embeds it need not say which it is."""
 _COLOURS = ("#2f86d6", "#d9822b", "#35a06f", "#a56cc9")
-_WIDTH, _BAR, _REST = 860, 17, 170
+_WIDTH, _BAR, _REST = 860, 17, 190
 _COLUMNS = 2
+_LEAST_TENTHS = 0.1
 _ROOM = 1.15
 """How far the axis goes beyond the longest bar, so that its value has room."""
 _CSS = (
@@ -81,6 +86,7 @@ def draw_bars(
         pretty_print=True,
         include_x_axis=True,
         margin=12,
+        margin_bottom=34,
     )
     chart.add_xml_filter(_without_scripts)
     # It draws from below.
@@ -89,6 +95,11 @@ def draw_bars(
         chart.add(name, list(reversed(values)))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(chart.render())
+
+
+def percent(value: float) -> str:
+    """A share as text; what is not 0 doesn't look like it."""
+    return "0" if value == 0 else f"{value:.1f} %" if value >= _LEAST_TENTHS else f"{value:.2g} %"
 
 
 def _without_scripts(picture: Element) -> Element:

@@ -19,7 +19,8 @@ from tests.support.process import Process
 
 _NAMESPACE = "shop"
 _PODS = 4
-_LINGER = 3.0
+_CALM = 100.0
+"""Seconds without a new document after which none is held back by a timer any more: 90 s, at most."""
 _WRITING_SECONDS = 120.0
 
 
@@ -139,7 +140,7 @@ class LogStage(Stage):
     def _finish(self, truth: Truth, began: float, ended: float, patience: float, stall: float) -> list[Outcome]:
         owed = [truth.documents if ENTRIES[name].joined else truth.lines for name in self._names]
         self.settle(owed, patience, stall)
-        self.pause(_LINGER)
+        self.calm(_CALM, patience)
         return [self._judge(lane, truth, began, ended) for lane in self.lanes]
 
     def _judge(self, lane: Lane, truth: Truth, began: float, ended: float) -> Outcome:
@@ -148,6 +149,8 @@ class LogStage(Stage):
         for hit in lane.answers.documents("log"):
             count.add(hit["_source"].get("log", ""))
         score = count.score()
+        if ENTRIES[lane.contestant.name].joined and not score.perfect:
+            print(score.details(), flush=True)  # of our own it is to be found out
         return Outcome(
             name=lane.contestant.name,
             sent=score.sent,

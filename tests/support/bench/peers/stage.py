@@ -168,6 +168,14 @@ class Stage:
             ):
                 return
 
+    def calm(self, seconds: float, patience: float) -> None:
+        """Wait until nobody has had a new document for some seconds, but no longer than `patience` seconds."""
+        began = time.monotonic()
+        while time.monotonic() < began + patience:
+            self.pause(_EVERY)
+            if time.monotonic() - max(began, *(lane.moved for lane in self.lanes)) >= seconds:
+                return
+
     def _searchable(self, lane: Lane) -> int:
         """Documents that a search finds; nothing is refreshed by hand."""
         url = f"{self._url}/{lane.contestant.index}*/_count"
