@@ -47,7 +47,7 @@ _TOGETHER = 5000
 @where_options
 @click.option("-c", "--container", "containers", metavar="NAME", multiple=True, help="Of this container.")
 @when_options("1h ago, or with --tail the beginning")
-@click.option("--tail", type=click.IntRange(1), metavar="N", help="The last N only.")
+@click.option("--tail", type=click.IntRange(0), metavar="N", help="The last N only; 0 with -f for none of them.")
 @click.option(
     "--level", type=click.Choice(_LEVELS), help="This severe, or more; lines without a severity are left out."
 )
@@ -101,6 +101,10 @@ def logs(
     if any("/" in name or "." in name for name in containers):
         hint = f"--config {containers[0]} is what you mean, or SIDECAR_CONFIG"
         raise InputError(f"-c {containers[0]}: here -c is a container, as for kubectl", hint=hint)
+    if tail == 0 and not follow:
+        raise InputError(
+            "--tail 0 shows nothing", hint="say how many lines, or add -f for those that arrive from now on"
+        )
     where = namespace_of(namespace, kubeconfig, context, everywhere=all_namespaces)
     about = kinds.target(target if "/" in target else f"pod/{target}") if target else None
     opened = reader(config_file)
@@ -114,7 +118,7 @@ def logs(
         level=level or "",
         words=words or "",
     )
-    when = window_of(since, until, None if tail or previous else _DEFAULT)
+    when = window_of(since, until, None if tail is not None or previous else _DEFAULT)
     show = _Form(json=form == "json", timestamps=timestamps, prefix=prefix)
     if follow:
         with terminal.until_ended():
@@ -191,9 +195,18 @@ def _follow(opened: "Reader", wanted: "Selection", when: "Window", tail: int | N
     follower = Follower(opened, read.log_pattern(opened), log_query(wanted, when))
     hits = read.hits(opened, wanted, when, newest_first=tail is not None)
     there = follower.noting(hits)
-    for record in read.last_of(there, tail) if tail else read.in_order(there):
+    for record in _at_first(there, tail):
         show(record)
     terminal.follow(new, show)
+
+
+def _at_first(there: Iterable[Json], tail: int | None) -> Iterable[Json]:
+    """What is shown of the lines that are there when following begins; see `tail`."""
+    from sidecar.reading import logs as read  # noqa: PLC0415 - see sidecar.cli.main
+
+    if tail is None:
+        return read.in_order(there)
+    return read.last_of(there, tail) if tail else ()
 
 
 def _tell_nothing(opened: "Reader", wanted: "Selection", when: "Window") -> None:

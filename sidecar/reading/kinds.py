@@ -34,6 +34,9 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("StorageClass", ("sc",)),
 )
 
+_LONGEST_NAME = 253
+"""Of an object in Kubernetes; OpenSearch refuses a pattern of a thousand characters."""
+
 
 class Target(NamedTuple):
     """An object.
@@ -64,7 +67,7 @@ def target(text: str) -> Target:
     """
     kind, slash, name = text.partition("/")
     word = kind.partition(".")[0].lower()
-    if not (slash and word and name) or "/" in name or not word.isascii():
+    if not (slash and word and name) or "/" in name or not word.isascii() or len(name) > _LONGEST_NAME:
         hint = "write KIND/NAME, such as deployment/web, pod/web-0 or node/ip-10-0-0-1"
         raise InputError(f"{text!r} is no object", hint=hint)
     known = _BY_NAME.get(word)

@@ -125,6 +125,8 @@ def test_nothing_is_told_on_stderr_with_where_it_looked_and_what_to_do(server: S
         (["events", "-w", "--until", "1h"], "-w shows what arrives"),
         (["events", "--sort-by", "a b"], "is no field"),
         (["logs", "-f", "--previous"], "-f shows what arrives"),
+        (["logs", "--tail", "0"], "--tail 0 shows nothing"),
+        (["events", "--for", f"deploy/{'a' * 254}"], "is no object"),
         (["logs", "-c", "pipeline.yaml"], "--config pipeline.yaml is what you mean"),
         (["problems", "--since", "1h", "--until", "2h"], "is not before"),
         (["events", "--context", "nope"], "no context 'nope'"),
@@ -284,3 +286,13 @@ def test_what_the_documentation_says_works(server: Searched, line: str) -> None:
     result = run(*shlex.split(line)[1:])
     assert result.exit_code == 0 or "--check" in line, result.output
     assert result.stdout or re.search(r"No (events|lines|problems) in|[0-9]+ open", result.stderr)
+
+
+@pytest.mark.parametrize(("tail", "shown"), [("0", ""), ("1", "b\n"), (None, "a\nb\n")])
+def test_following_begins_with_as_many_lines_as_are_wanted(
+    server: Searched, monkeypatch: pytest.MonkeyPatch, tail: str | None, shown: str
+) -> None:
+    monkeypatch.setattr("sidecar.cli.terminal.follow", lambda *_: None)
+    for minutes, log in ((9, "a"), (5, "b")):
+        server.put("eks-pod-logs-2026.11.27", event(log, minutes=minutes, log=log))
+    assert run("logs", "-f", *(["--tail", tail] if tail else [])).stdout == shown
