@@ -7,7 +7,7 @@ _OTHERS = rf"\u2028\u2029\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff{_BIDI}"
 _UNSEEN = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_OTHERS}]")
 """Controls, marks that turn the direction of what follows, and halves of characters; not tabs and line ends."""
 _COLOUR = re.compile(r"\x1b\[[0-9;:]{0,60}m")
-_RETURN = re.compile(rf"\r+((?:{_COLOUR.pattern})*)\Z")
+_RETURN = re.compile(rf"(?<!\r)\r+((?:{_COLOUR.pattern})*)\Z")
 """Before the end of a line, where it does nothing."""
 _NO_COLOUR = "\x1b[0m"
 

@@ -17,7 +17,7 @@ from sidecar.reading.logs import in_order, last_of, lines
 from sidecar.reading.nothing import Nothing
 from sidecar.reading.rows import span
 from sidecar.reading.selection import event_query
-from sidecar.reading.shown import one_line
+from sidecar.reading.shown import for_terminal, one_line
 from tests.support.fakes.searched import Searched
 
 Json = dict[str, Any]
@@ -218,3 +218,18 @@ def test_an_index_that_never_had_a_document_is_no_failure(server: Searched, read
     assert list(versions(reader, Selection("c"), Window())) == []
     (asked,) = (json.loads(request.body)["sort"] for request in server.requests)
     assert all(part["unmapped_type"] for each in asked for part in each.values())
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("a\r\r\x1b[0m", "a\x1b[0m"),
+        ("10%\r20%\r", "10%\\x0d20%"),
+        ("\x1b[1;31mred", "\x1b[1;31mred\x1b[0m"),
+        ("\x1b[2K\x1b[?1049h\x1bc", "\\x1b[2K\\x1b[?1049h\\x1bc"),
+        ("tab\tand café", "tab\tand café"),
+        ("\r" * 100_000 + "x", "\\x0d" * 100_000 + "x"),  # in a time that grows with the length alone
+    ],
+)
+def test_a_terminal_is_sent_colours_and_no_other_order(line: str, shown: str) -> None:
+    assert for_terminal(line) == shown
