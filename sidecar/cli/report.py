@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -66,7 +67,10 @@ def report(
     html = page(made)
     if output == "-":
         click.echo(html, nl=False)
-        return
-    write(Path(output), html, force=force)
-    click.echo(f"{output}: {made.summary()}")
-    click.echo(f"Open it in a browser: {Path(os.path.abspath(output)).as_uri()}")  # noqa: PTH100 - a link stays one
+    else:
+        write(Path(output), html, force=force)
+        click.echo(f"{output}: {made.summary()}")
+        click.echo(f"Open it in a browser: {Path(os.path.abspath(output)).as_uri()}")  # noqa: PTH100 - a link stays one
+    if not made.is_whole:
+        click.echo(f"warning: {made.missing}", err=True)
+        sys.exit(1)

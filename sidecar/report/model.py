@@ -277,6 +277,9 @@ class Health:
     indices: tuple[Index, ...] = ()
 
 
+_CONTENT = {"problems", "events", "logs"}
+
+
 @dataclass(frozen=True)
 class Report:
     """All of it.
@@ -306,15 +309,30 @@ class Report:
         """Whether nothing was found in the window though all could be looked at."""
         counted = self.events.total + self.logs.lines_total
         found = counted or self.problems.open or self.problems.resolved or self.events.gaps
-        return not found and not {"events", "logs", "problems"} & self.failed.keys()
+        return not found and not _CONTENT & self.failed.keys()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether events and log lines could be asked for, and all that hold some have answered."""
+        return not self.missing
+
+    @property
+    def missing(self) -> str:
+        """What is not in it, and why; empty where it is whole."""
+        told = [f"{name}: {why}" for name, why in self.failed.items() if name in _CONTENT]
+        return "; ".join([*told, *([self.incomplete] if self.incomplete else [])])
 
     def summary(self) -> str:
         """What it comes to, in a line."""
-        told = [
-            f"problems: {len(self.problems.open)} open, {len(self.problems.resolved)} resolved",
-            f"{number(self.events.warnings_total)} warnings of {number(self.events.total)} events",
-            f"{number(self.logs.errors_total)} errors in {number(self.logs.lines_total)} log lines",
-            *(["some could not be found out, and the report says what"] if self.failed else []),
-            *([self.incomplete] if self.incomplete else []),
-        ]
+        problems, events, logs = self.problems, self.events, self.logs
+        parts = {
+            "problems": f"{len(problems.open)} open, {len(problems.resolved)} resolved",
+            "events": f"{number(events.total)}, {number(events.warnings_total)} of them warnings",
+            "logs": f"{number(logs.lines_total)} lines, {number(logs.errors_total)} of them errors",
+        }
+        told = [f"{name}: {'not known' if name in self.failed else text}" for name, text in parts.items()]
+        if self.failed:
+            told.append("some could not be found out, and the report says what")
+        if self.incomplete:
+            told.append(self.incomplete)
         return "; ".join(told)
