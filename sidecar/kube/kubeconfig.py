@@ -128,8 +128,6 @@ def _load(path: str, context: str | None) -> _Loaded:
         settings.socket_options = socket_options()
         settings.connection_pool_maxsize = POOL_CONNECTIONS
         pool: urllib3.PoolManager = client.ApiClient(settings).rest_client.pool_manager
-        # Left to itself, on Python 3.13 the library refuses the CA of every EKS cluster: it has no key identifier.
-        pool.connection_pool_kw["ssl_context"] = _tls(settings)
     except (ConfigException, OSError, ValueError) as error:
         raise KubernetesError(
             f"Kubernetes: no API server is configured: {short(str(error))}",
@@ -140,19 +138,33 @@ def _load(path: str, context: str | None) -> _Loaded:
             f"Kubernetes: no API server is configured: {path} is not a kubeconfig",
             hint="check it with: kubectl config view",
         ) from error
+    # Left to itself, on Python 3.13 the library refuses the CA of every EKS cluster: it has no key identifier.
+    pool.connection_pool_kw["ssl_context"] = _tls(settings, path)
+    # urllib3 would load them into it anew for each connection, while others shake hands with it: OpenSSL ends then.
+    for name in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
+        pool.connection_pool_kw.pop(name, None)
     sources = [*map(str, _regular(path)), token_file, settings.ssl_ca_cert, settings.cert_file, settings.key_file]
     files = tuple(file for file in sources if file)
     return _Loaded(settings, pool, namespace, files, _seen(files))
 
 
-def _tls(settings: Any) -> ssl.SSLContext:
-    """To it urllib3 adds the CA, and the client's certificate, of the kubeconfig."""
+def _tls(settings: Any, path: str) -> ssl.SSLContext:
     context = tls_context()
     if not settings.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if not (settings.ssl_ca_cert or settings.ca_cert_data):
-        context.load_default_certs()
+    try:
+        if settings.ssl_ca_cert or settings.ca_cert_data:
+            context.load_verify_locations(cafile=settings.ssl_ca_cert, cadata=settings.ca_cert_data)
+        else:
+            context.load_default_certs()
+        if settings.cert_file:
+            context.load_cert_chain(settings.cert_file, settings.key_file)
+    except (OSError, ValueError, TypeError) as error:  # ssl.SSLError is an OSError
+        raise KubernetesError(
+            f"Kubernetes: the CA or the client certificate that {path} names can't be used: {short(str(error))}",
+            hint="both must be PEM, and the key be the certificate's; kubectl with this file says the same",
+        ) from error
     return context
 
 

@@ -202,6 +202,26 @@ def test_a_client_certificate_that_is_renewed_is_used(tmp_path: Path) -> None:
         api.close()
 
 
+def test_no_connection_loads_anything_into_what_others_shake_hands_with(tmp_path: Path) -> None:
+    made = make_certificate(tmp_path)
+    user = {"client-certificate": str(made.file), "client-key": str(made.key)}
+    ca = {"certificate-authority": str(made.file)}
+
+    shared = api_of(Clock(), kubeconfig(tmp_path, "https://127.0.0.1:1", cluster=ca, user=user))._access.session().pool
+
+    assert shared.connection_pool_kw["ssl_context"].get_ca_certs()
+    assert not {"ca_certs", "ca_cert_data", "cert_file", "key_file"} & shared.connection_pool_kw.keys()
+
+
+def test_a_ca_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("garbage")
+
+    with pytest.raises(KubernetesError, match=r"the CA or the client certificate that .* can't be used") as error:
+        api_of(Clock(), kubeconfig(tmp_path, "https://127.0.0.1:1", cluster={"certificate-authority": "ca.crt"}))
+
+    assert "PEM" in error.value.hint
+
+
 def test_a_new_ca_of_a_kubeconfig_is_trusted_at_once(tmp_path: Path) -> None:
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
