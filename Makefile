@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Passed on to the tool behind a target: make test ARGS="tests/unit -x"
 ARGS ?=
-# How many processes run the tests: those with real parts mostly wait, and each starts parts of its own. 0: this one alone.
-JOBS ?= 2
+# How many processes run the tests, each with real parts of its own; 0: this one alone, which needs least of a machine.
+JOBS ?= 0
 
 # Where pip is sent to a mirror, uv goes there too.
 ifdef PIP_INDEX_URL

@@ -13,7 +13,7 @@ Tests share the real parts: each takes indices and namespaces of its own (`tests
 is started once a session, in the background of the unit tests, if a test that was selected needs it. A test whose part
 can't be had is skipped, and the summary counts it by the part's name; with REQUIRE_REAL_PARTS=1 it fails.
 
-With `--numprocesses` (pytest-xdist; `make test` takes two) each process has parts of its own and takes a file of tests
+With `--numprocesses` (pytest-xdist; `make test JOBS=2`) each process has parts of its own and takes a file of tests
 at a time, those that take longest first. What it took and what it complains of is in the one summary.
 
 A session fails if a secret of its tests (`tests.support.markers`) is in a file that they or their processes wrote, and

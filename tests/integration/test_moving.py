@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sidecar.config import Config, loads
-from sidecar.opensearch import Client
+from sidecar.opensearch import Client, connect
 from tests.support.managing import put_in_place
 from tests.support.waiting import unique_name
 
@@ -34,8 +34,8 @@ def config(opensearch_url: str, name: str) -> Config:
 
 
 @pytest.fixture
-def client(opensearch_url: str, name: str) -> Iterator[Client]:
-    client = Client(opensearch_url)
+def client(config: Config, name: str) -> Iterator[Client]:
+    client = connect(config, seconds=60)  # the first index of a server that has just started, beside other tests
     yield client
     client.request("DELETE", f"/{name}*")
     client.close()

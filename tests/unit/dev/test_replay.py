@@ -271,15 +271,15 @@ def test_leaving_the_block_ends_open_watches_and_every_thread(tiny: Recording) -
 
 def test_a_watcher_that_goes_away_leaves_nothing(tiny: Recording) -> None:
     with replay_server(tiny, now=NOW, speed=0.001) as replay:
-        before = threading.active_count()
+        before = set(threading.enumerate())
         stream = http.client.HTTPConnection(urlsplit(replay.url).netloc, timeout=10)
         stream.request("GET", "/api/v1/events?watch=1&resourceVersion=10")
         stream.getresponse().close()
         stream.close()
         deadline = time.monotonic() + 5
-        while threading.active_count() > before and time.monotonic() < deadline:
+        while set(threading.enumerate()) - before and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert threading.active_count() == before
+        assert set(threading.enumerate()) - before == set()
 
 
 def test_a_kubeconfig_points_at_it(tiny: Recording, tmp_path: Path) -> None:
