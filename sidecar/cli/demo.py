@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sidecar.cli.terminal import echo
+
 if TYPE_CHECKING:
     from sidecar.dev.demo import Report, Taken
     from sidecar.events.problems import Problem
@@ -91,13 +93,6 @@ class Progress:
             click.echo("\r\x1b[K", nl=False, err=True)
 
 
-def _echo(text: str, *, colour: str | None = None, bold: bool = False, newline: bool = True) -> None:
-    """Print, in colour where people see colours and have not said that they don't want any (no-color.org)."""
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    styled = text if plain or not (colour or bold) else click.style(text, fg=colour, bold=bold or None)
-    click.echo(styled, nl=newline)
-
-
 def announce(progress: Progress, taken: "Taken") -> None:
     """Say which parts were taken."""
     progress.clear()
@@ -137,19 +132,19 @@ def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> N
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for number, row in enumerate([heads, *rows]):
         line = "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        _echo(line, bold=number == 0, colour="yellow" if row[0] == "Warning" else None)
+        echo(line, bold=(number == 0) or None, colour="yellow" if row[0] == "Warning" else None)
     click.echo()
 
 
 def _problem(problem: "Problem") -> None:
     resolved = problem.resolved_at
-    _echo(f"  {problem.namespace}/{problem.name} ({problem.kind})", bold=True, newline=False)
+    echo(f"  {problem.namespace}/{problem.name} ({problem.kind})", bold=True, newline=False)
     click.echo(f"  {', '.join(problem.reasons)}, seen {problem.count} times")
     click.echo(f"    failed   {_clock(problem.first_seen)}")
     if resolved:
-        _echo(f"    resolved {_clock(resolved)} by {problem.resolved_by}", colour="green")
+        echo(f"    resolved {_clock(resolved)} by {problem.resolved_by}", colour="green")
     else:
-        _echo("    open", colour="red")
+        echo("    open", colour="red")
     width = max(shutil.get_terminal_size((100, 24)).columns - 6, 40)
     for line in textwrap.wrap(problem.message, width):
         click.echo(f"    {line}")

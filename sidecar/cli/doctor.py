@@ -1,16 +1,16 @@
 """`sidecar doctor`: its options, and its report for people and for scripts."""
 
-import os
 import shutil
 import sys
 import textwrap
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from sidecar.cli.manage import config_option, output_option
+from sidecar.cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,14 +77,14 @@ def _print(links: "dict[str, str]", found: "Iterable[tuple[str, list[Finding]]]"
 
     width = max(shutil.get_terminal_size((100, 24)).columns, _LEAST_WIDTH)
     counts = dict.fromkeys(State, 0)
-    _echo("Dashboards", bold=True)
+    echo("Dashboards", bold=True)
     for title, address in links.items():
         click.echo(f"  {title:<{max(map(len, links))}}  {address}")
     if not links:
         click.echo("  dashboards.url is not set")
     for area, findings in found:
         click.echo()
-        _echo(area, bold=True)
+        echo(area, bold=True)
         for finding in findings:
             counts[finding.state] += 1
         shown = list(_together(findings))
@@ -94,7 +94,7 @@ def _print(links: "dict[str, str]", found: "Iterable[tuple[str, list[Finding]]]"
     click.echo()
     told = {State.OK: "fine", State.WARN: "to be looked at", State.FAIL: "failed", State.SKIP: "not looked at"}
     summary = ", ".join(f"{counts[state]} {text}" for state, text in told.items() if counts[state])
-    _echo(summary, colour="red" if counts[State.FAIL] else "yellow" if counts[State.WARN] else "green", bold=True)
+    echo(summary, colour="red" if counts[State.FAIL] else "yellow" if counts[State.WARN] else "green", bold=True)
     return counts
 
 
@@ -116,7 +116,7 @@ def _line(finding: "Finding", names: int, width: int) -> None:
     indent = " " * (2 + _WORD_WIDTH + 2 + names + 2)
     if len(indent) > width // 2:  # a long name on a line of its own
         indent = " " * (2 + _WORD_WIDTH + 2)
-    _echo(f"  {word:<{_WORD_WIDTH}}  ", colour=colour, bold=finding.state.value == "fail", newline=False)
+    echo(f"  {word:<{_WORD_WIDTH}}  ", colour=colour, bold=finding.state.value == "fail", newline=False)
     lines = textwrap.wrap(finding.text, width - len(indent), break_on_hyphens=False) or [""]
     if len(indent) < 2 + _WORD_WIDTH + 2 + len(finding.name):
         click.echo(finding.name)
@@ -126,12 +126,4 @@ def _line(finding: "Finding", names: int, width: int) -> None:
     for line in lines[1:]:
         click.echo(f"{indent}{line}")
     for number, line in enumerate(textwrap.wrap(finding.hint, width - len(indent) - 3, break_on_hyphens=False)):
-        _echo(f"{indent}{'-> ' if not number else '   '}{line}", colour="cyan")
-
-
-def _echo(text: str, *, colour: str | None = None, **style: Any) -> None:
-    """Print, in colour where people see colours and have not said that they don't want any (no-color.org)."""
-    newline = style.pop("newline", True)
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    styled = text if plain or not (colour or style) else click.style(text, fg=colour, **style)
-    click.echo(styled, nl=newline)
+        echo(f"{indent}{'-> ' if not number else '   '}{line}", colour="cyan")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sidecar.cli import terminal
+from sidecar.cli.manage import long_config_option
 from sidecar.cli.reading import (
     clock,
     finish,
@@ -35,15 +36,7 @@ _TOGETHER = 5000
 
 @click.command(short_help="Show pod logs like kubectl logs, of pods that may be gone.")
 @click.argument("target", metavar="[POD | KIND/NAME]", required=False)
-@click.option(
-    "--config",
-    "config_file",
-    default="pipeline.yaml",
-    show_default=True,
-    envvar="SIDECAR_CONFIG",
-    metavar="FILE",
-    help="The configuration. Also: SIDECAR_CONFIG.",
-)
+@long_config_option
 @where_options
 @click.option("-c", "--container", "containers", metavar="NAME", multiple=True, help="Of this container.")
 @when_options("1h ago, or with --tail the beginning")

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,10 +35,13 @@ _NAMED = 3
 output_option = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people or scripts."
 )
-config_option = click.option(
-    "-c", "--config", "config_file", default="pipeline.yaml", show_default=True, envvar="SIDECAR_CONFIG",
-    metavar="FILE", help="The configuration. Also: SIDECAR_CONFIG.",
+_config = partial(
+    click.option, default="pipeline.yaml", show_default=True, envvar="SIDECAR_CONFIG", metavar="FILE",
+    help="The configuration. Also: SIDECAR_CONFIG.",
 )  # fmt: skip
+config_option = _config("-c", "--config", "config_file")
+long_config_option = _config("--config", "config_file")
+"""Where `-c` is something else."""
 
 
 class _Session:

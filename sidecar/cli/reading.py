@@ -64,8 +64,7 @@ def namespace_of(namespace: str | None, kubeconfig: str | None, context: str | N
     Raises:
         SidecarError: What was asked for doesn't go together, or isn't there.
     """
-    if namespace and everywhere:
-        raise InputError("-n and -A don't go together", hint="say one of them")
+    refuse_both(namespace, everywhere=everywhere)
     if namespace or everywhere:
         return namespace or ""
     if _IN_A_POD in os.environ and not (kubeconfig or context or os.environ.get("KUBECONFIG")):
@@ -73,6 +72,12 @@ def namespace_of(namespace: str | None, kubeconfig: str | None, context: str | N
     from sidecar.kube.context import context_namespace  # noqa: PLC0415 - see sidecar.cli.main
 
     return context_namespace(kubeconfig, context) or ""
+
+
+def refuse_both(namespace: str | None, *, everywhere: bool) -> None:
+    """Raise InputError where one namespace and all of them are asked for."""
+    if namespace and everywhere:
+        raise InputError("-n and -A don't go together", hint="say one of them")
 
 
 def window_of(since: str | None, until: str | None, default: timedelta | None) -> "Window":

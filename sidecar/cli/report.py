@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from sidecar.cli.manage import config_option
-from sidecar.cli.reading import now, when_options, window_of
+from sidecar.cli.reading import now, refuse_both, when_options, window_of
 from sidecar.errors import InputError
 
 
@@ -53,8 +53,7 @@ def report(
     from sidecar.report.make import make  # noqa: PLC0415
     from sidecar.report.page import page  # noqa: PLC0415
 
-    if namespace and all_namespaces:
-        raise InputError("-n and -A don't go together", hint="say one of them")
+    refuse_both(namespace, everywhere=all_namespaces)
     if not output or output.endswith("/") or Path(output).is_dir():
         raise click.UsageError(f"-o wants a file, and {output!r} is none.")
     moment, when = now(), window_of(since, until, timedelta(days=1))

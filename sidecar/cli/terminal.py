@@ -24,7 +24,17 @@ _USUAL_WIDTHS = {"LAST SEEN": 9, "FIRST SEEN": 10, "TYPE": 7, "REASON": 17, "OBJ
 
 def coloured() -> bool:
     """Whether people see colours, and have not said that they don't want any (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return sys.stdout.isatty() and _are_colours_wanted()
+
+
+def _are_colours_wanted() -> bool:
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def echo(text: str, *, colour: str | None = None, newline: bool = True, **more: Any) -> None:
+    """Print, in colour where it is wanted; click takes the colour away where no terminal is."""
+    styled = click.style(text, fg=colour, **more) if (colour or any(more.values())) and _are_colours_wanted() else text
+    click.echo(styled, nl=newline)
 
 
 def style(text: str, colour: str | None = None, **more: Any) -> str:
