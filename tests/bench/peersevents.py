@@ -18,7 +18,7 @@ from tests.support.bench.peers.charts import draw_bars, percent
 from tests.support.bench.peers.events import ENTRIES
 from tests.support.bench.peers.eventstage import EventStage, Outcome, Parts, common
 from tests.support.bench.peers.results import Json, by_contestant, keep, results_folder, servers
-from tests.support.bench.report import print_head, print_row, size
+from tests.support.bench.report import chosen, print_head, print_row, size
 from tests.support.chaos.load import Make
 from tests.support.parts import Missing, find_fluent_bit
 from tests.support.parts import Parts as RealParts
@@ -43,11 +43,7 @@ def burst(stage: EventStage) -> None:
 
 def outage(stage: EventStage) -> None:
     """OpenSearch refuses connections for a minute."""
-    stage.pause(15 / SCALE)
-    stage.opensearch.refuse()
-    stage.pause(60 / SCALE)
-    stage.opensearch.refuse(False)
-    stage.pause(15 / SCALE)
+    stage.outage(SCALE)
 
 
 def kills(stage: EventStage) -> None:
@@ -129,7 +125,7 @@ def run() -> None:
             print(", ".join(f"{name} {told}" for name, told in versions.items()))
             for name, why in absent.items():
                 print(f"without {name}: {why}")
-            for key in _chosen("SCENARIOS", list(SCENARIOS)):
+            for key in chosen("SCENARIOS", list(SCENARIOS)):
                 title = SCENARIOS[key].title
                 outcomes = _measure(SCENARIOS[key], folder / key, parts)
                 _print(title, outcomes)
@@ -142,7 +138,7 @@ def run() -> None:
 def _find() -> tuple[dict[str, Path], dict[str, str], dict[str, str]]:
     """The programs of those that take part, the versions of their own, and why others don't."""
     programs, versions, absent = {}, {}, {}
-    for name in _chosen("PEERS", list(ENTRIES)):
+    for name in chosen("PEERS", list(ENTRIES)):
         try:
             found = (find := ENTRIES[name].find) and find()
         except Missing as missing:
@@ -152,11 +148,6 @@ def _find() -> tuple[dict[str, Path], dict[str, str], dict[str, str]]:
         if found:
             versions[name.removesuffix(" and Fluent Bit")] = found.version
     return programs, versions, absent
-
-
-def _chosen(variable: str, names: list[str]) -> list[str]:
-    given = os.environ.get(variable)
-    return given.split(",") if given else names
 
 
 def _measure(scenario: Scenario, folder: Path, parts: Parts) -> list[Outcome]:

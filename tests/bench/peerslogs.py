@@ -17,7 +17,7 @@ from tests.support.bench.peers.charts import draw_bars, percent
 from tests.support.bench.peers.logs import ENTRIES
 from tests.support.bench.peers.logstage import LogStage, Outcome
 from tests.support.bench.peers.results import Json, by_contestant, keep, results_folder, servers
-from tests.support.bench.report import print_head, print_row, size
+from tests.support.bench.report import chosen, print_head, print_row, size
 from tests.support.parts import Missing, find_fluent_bit
 from tests.support.parts import Parts as RealParts
 
@@ -35,11 +35,7 @@ def rotation(stage: LogStage) -> None:
 
 def outage(stage: LogStage) -> None:
     """OpenSearch refuses connections for a minute."""
-    stage.pause(15 / SCALE)
-    stage.opensearch.refuse()
-    stage.pause(60 / SCALE)
-    stage.opensearch.refuse(False)
-    stage.pause(15 / SCALE)
+    stage.outage(SCALE)
 
 
 def kills(stage: LogStage) -> None:
@@ -76,8 +72,7 @@ def run() -> None:
             versions = {"Fluent Bit": version, **servers(url)}
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-peers-")))
             print(", ".join(f"{name} {told}" for name, told in versions.items()))
-            given = os.environ.get("SCENARIOS")
-            for key in given.split(",") if given else SCENARIOS:
+            for key in chosen("SCENARIOS", list(SCENARIOS)):
                 title = SCENARIOS[key].title
                 outcomes = _measure(SCENARIOS[key], folder / key, url, program)
                 _print(title, outcomes)

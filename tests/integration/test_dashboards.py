@@ -20,6 +20,7 @@ from sidecar.opensearch.manage.kinds import first_kinds
 from sidecar.opensearch.manage.probe import probe
 from sidecar.render.dashboards import saved_objects
 from tests.support.fakes.dashboards import FakeDashboards
+from tests.support.managing import OWN_INDICES
 from tests.support.panels import Question, empty_parts, questions
 from tests.support.panels.question import by_id
 from tests.support.samples import sample_documents
@@ -28,15 +29,6 @@ from tests.support.waiting import unique_name
 Json = dict[str, Any]
 
 _META = {"_id", "_index", "_score", "_source", "_type"}
-_PIPELINE = """
-cluster: {name}
-opensearch: {{url: '{url}'}}
-events: {{index: {name}-events}}
-logs:
-  index: {name}-logs
-  routes: [{{name: payments, namespaces: [payments], index: {name}-payments}}]
-controlPlane: {{index: {name}-control-plane}}
-"""
 
 
 @dataclass
@@ -64,7 +56,7 @@ class Filled:
 @pytest.fixture(scope="module")
 def filled(opensearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     name = unique_name("panels")
-    config = loads(_PIPELINE.format(name=name, url=opensearch_url))
+    config = loads(OWN_INDICES.format(name=name, url=opensearch_url))
     client = Client(opensearch_url)
     planned = plan(first_kinds(config, client), probe(client, config.opensearch.version))
     done = list(carry_out(planned, Backup(tmp_path_factory.mktemp("backup"))))
@@ -154,7 +146,7 @@ def test_index_patterns_have_the_fields_that_the_server_has(filled: Filled) -> N
 
 
 def test_apply_imports_them_and_a_second_time_has_nothing_to_do(filled: Filled, tmp_path: Path) -> None:
-    text = _PIPELINE.format(name=filled.config.cluster, url=filled.client.url)
+    text = OWN_INDICES.format(name=filled.config.cluster, url=filled.client.url)
     with FakeDashboards(base="/_dashboards") as server:
         (tmp_path / "pipeline.yaml").write_text(f"{text}dashboards: {{url: '{server.url}'}}\n")
         command = ["apply", "-c", str(tmp_path / "pipeline.yaml"), "--backup", str(tmp_path / "backup")]

@@ -25,21 +25,12 @@ from sidecar.events.record import Recorder
 from sidecar.opensearch import Client, Document, Documents, Verdict
 from sidecar.reading import Selection, Window, kinds
 from sidecar.reading.matches import matches
-from tests.support.managing import put_in_place
+from tests.support.managing import OWN_INDICES, put_in_place
 from tests.support.process import Process
 from tests.support.waiting import unique_name, wait_until
 
 Json = dict[str, Any]
 
-_PIPELINE = """
-cluster: {name}
-opensearch: {{url: '{url}'}}
-events: {{index: {name}-events}}
-logs:
-  index: {name}-logs
-  routes: [{{name: payments, namespaces: [payments], index: {name}-payments}}]
-controlPlane: {{index: {name}-control-plane}}
-"""
 _LINES = 12_500
 """More than a search shows at once, however it is asked."""
 
@@ -80,7 +71,7 @@ class Kept:
 @pytest.fixture
 def kept(opensearch_url: str, tmp_path: Path) -> Iterator[Kept]:
     name = unique_name("reading")
-    text = _PIPELINE.format(name=name, url=opensearch_url)
+    text = OWN_INDICES.format(name=name, url=opensearch_url)
     file = tmp_path / "pipeline.yaml"
     file.write_text(text)
     client = Client(opensearch_url)

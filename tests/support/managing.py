@@ -14,6 +14,16 @@ from sidecar.opensearch.manage.kinds import first_kinds, later_kinds
 from sidecar.opensearch.manage.probe import probe
 from tests.support.fakes.opensearch import FakeOpenSearch
 
+OWN_INDICES = """
+cluster: {name}
+opensearch: {{url: '{url}'}}
+events: {{index: {name}-events}}
+logs:
+  index: {name}-logs
+  routes: [{{name: payments, namespaces: [payments], index: {name}-payments}}]
+controlPlane: {{index: {name}-control-plane}}
+"""
+"""A pipeline.yaml with indices of its own for every family, for `name` and `url`."""
 Name = tuple[str, str]
 """Kind and name of an object."""
 

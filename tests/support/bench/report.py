@@ -14,6 +14,12 @@ def sizes(name: str, default: str) -> list[int]:
     return [int(part) for part in (os.environ.get(name) or default).split(",")]
 
 
+def chosen(variable: str, names: list[str]) -> list[str]:
+    """Those that an environment variable names, separated by commas; all where it names none."""
+    given = os.environ.get(variable)
+    return given.split(",") if given else names
+
+
 def print_head(*columns: str) -> None:
     """The head of a Markdown table."""
     print_row(*columns)

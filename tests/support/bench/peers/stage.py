@@ -143,6 +143,14 @@ class Stage:
                 return
             time.sleep(min(_EVERY, left))
 
+    def outage(self, scale: float) -> None:
+        """OpenSearch refuses connections for a minute, with 15 s before and after; all of it `scale` times as short."""
+        self.pause(15 / scale)
+        self.opensearch.refuse()
+        self.pause(60 / scale)
+        self.opensearch.refuse(False)
+        self.pause(15 / scale)
+
     def crash(self, seconds: float) -> None:
         """Kill every process of every contestant, and start them again after some seconds."""
         for lane in self.lanes:
